@@ -1,0 +1,91 @@
+/// What a run records, as plain data: the pipeline fills it in, the results layer stores it (formats.md "Results").
+/// All times are seconds on the run's clock: rank 0's steady clock, zero at the start of the job.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/types.hpp"
+
+namespace pipespec {
+
+/// What a forward pass was for.
+enum class StepKind : std::uint8_t {
+  prefill,  ///< more than one row of the stage's own view, at the start of a sequence
+  draft,    ///< decoded without drafts of a stage below
+  verify,   ///< checked drafts of the stage below
+};
+
+/// One forward pass (for a drafter without a model: one proposal).
+struct StepRecord {
+  SequenceId sequence;
+  double begin = 0, end = 0;
+  Position position = 0;        ///< of the first row computed
+  std::int32_t rows = 0;        ///< rows computed: view tokens not yet in the KV cache, and drafts
+  std::int32_t offered = 0;     ///< drafts among the rows
+  std::int32_t accepted = 0;    ///< drafts that equalled the stage's own token
+  std::int32_t appended = 0;    ///< tokens appended to the view
+  std::int32_t wasted = 0;      ///< rows discarded, because a correction had voided them or a draft was wrong
+  StepKind kind = StepKind::draft;
+};
+
+enum class MessageKind : std::uint8_t { tokens, correction, progress, start, finish, shutdown };
+enum class Direction : std::uint8_t { sent, received };
+
+/// One protocol message, as one end of the link saw it.
+struct MessageRecord {
+  SequenceId sequence;
+  double time = 0;
+  MessageKind kind = MessageKind::tokens;
+  Direction direction = Direction::sent;
+  StageIndex peer;
+  Epoch epoch = 0;
+  Position position = 0;
+  std::int32_t count = 0;  ///< tokens carried
+};
+
+/// How the drafts of stage s-1 fared at stage s, for one sequence.
+struct LinkStatistics {
+  std::int64_t verify_passes = 0;        ///< passes that checked at least one draft
+  std::vector<std::int64_t> offered;     ///< [draft position in the pass]
+  std::vector<std::int64_t> accepted;    ///< [draft position in the pass]
+  std::int64_t wasted = 0;               ///< rows computed and discarded
+  std::int64_t stale = 0;                ///< tokens received in an older epoch and dropped
+  std::int64_t corrections = 0;          ///< corrections sent down the link
+  std::int64_t passes = 0;               ///< all passes of the stage, prefill included
+  friend bool operator==(const LinkStatistics&, const LinkStatistics&) = default;
+};
+
+/// What one stage did for one sequence.
+struct StageTrace {
+  StageIndex stage;
+  LinkStatistics link;
+  std::vector<StepRecord> steps;
+  std::vector<MessageRecord> messages;
+};
+
+enum class FinishReason : std::uint8_t {
+  end_token,    ///< the target produced one of the model's end tokens
+  stop_string,  ///< the text met a stop string
+  length,       ///< max_new_tokens were generated
+  context,      ///< the model's context is full
+};
+
+/// One completed sample. `tokens` are the target's, without the prompt, the end token included.
+struct SampleRecord {
+  std::int32_t experiment = 0;  ///< index in the configuration
+  std::int32_t task = 0;        ///< index in the configuration
+  std::int32_t index = 0;       ///< of the sample within the task
+  std::string id;               ///< the sample's own id, unique within the task
+  std::int32_t prompt_length = 0;
+  std::vector<Token> tokens;
+  std::vector<double> commit_times;  ///< of every token
+  std::string text;
+  FinishReason finish = FinishReason::length;
+  double start = 0;        ///< the prompt was handed to the target
+  double first_token = 0;  ///< the first token was committed
+  double end = 0;          ///< the last token was committed
+};
+
+}  // namespace pipespec

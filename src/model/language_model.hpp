@@ -1,0 +1,44 @@
+/// The interface by which decoding drives a model: positions in, greedy tokens out.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "core/types.hpp"
+
+namespace pipespec::model {
+
+/// A slot of the KV cache: room for one sequence.
+using Slot = int;
+
+/// The rows of one sequence in a forward pass.
+struct Segment {
+  Slot slot = 0;
+  Position begin = 0;             ///< position of the first row; equals length(slot)
+  std::span<const Token> tokens;  ///< [rows] the tokens at begin, begin+1, …
+  int outputs = 0;                ///< how many of the last rows want their next token, 0 ≤ outputs ≤ rows
+};
+
+/// A causal language model with a KV cache of several slots. Row invariant: a row's output is a function of the weights
+/// and of the tokens of its prefix alone, bit for bit (numerics.md). Not thread-safe: one caller at a time.
+class LanguageModel {
+ public:
+  virtual ~LanguageModel() = default;
+
+  virtual int vocabulary_size() const = 0;
+  virtual Position context_length() const = 0;  ///< positions a slot has room for
+  virtual int slots() const = 0;
+
+  /// Positions whose keys and values a slot holds.
+  virtual Position length(Slot slot) const = 0;
+
+  /// Forgets the positions of `slot` from `length` on. Requires 0 ≤ length ≤ length(slot). O(1).
+  virtual void truncate(Slot slot, Position length) = 0;
+
+  /// One pass over the rows of all segments: appends their keys and values to their slots and writes, segment by segment,
+  /// the most likely next token after each of the last `outputs` rows (ties: the lower id) to `next`
+  /// [sum of outputs]. Token ids must be < vocabulary_size(), and begin + rows ≤ context_length().
+  virtual void forward(std::span<const Segment> segments, std::span<Token> next) = 0;
+};
+
+}  // namespace pipespec::model
