@@ -1,0 +1,118 @@
+/// The configuration of a run: what the YAML file says, checked, with every default filled in.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace pipespec::config {
+
+enum class Backend : std::uint8_t { host };
+enum class DrafterKind : std::uint8_t { model, prompt_lookup };
+enum class Weights : std::uint8_t { native, bf16, f32 };
+enum class Strategy : std::uint8_t { autoregressive, speculative, pipespec };
+
+// Every struct's `where` is the prefix of a message about it, "run.yaml:7: stages.1": later checks, which need the
+// model or the data set, write reject("{}.layers: …", stage.where).
+
+/// A drafter without a model: the continuation of an earlier occurrence of the sequence's last tokens.
+struct PromptLookupConfig {
+  int min_match = 2;   ///< shortest run of last tokens that is looked up, ≥ 1
+  int max_match = 5;   ///< longest, ≥ min_match
+  int max_tokens = 8;  ///< proposed at once, ≥ 1
+};
+
+struct StageConfig {
+  std::string name;  ///< unique
+  DrafterKind drafter = DrafterKind::model;
+  std::string model;  ///< path, as given: relative to the working directory; empty for a drafter without one
+  std::optional<std::vector<int>> layers;  ///< the model is cut to these layers, strictly ascending; none: all of them
+  int tensor_parallel = 1;                 ///< ranks of the stage
+  Weights weights = Weights::native;
+  int threads = 0;            ///< per rank; 0: as many as the machine has to give
+  int context = 0;            ///< positions of the KV cache; 0: what the samples need, at most the model's
+  PromptLookupConfig lookup;  ///< of a prompt_lookup drafter
+  std::string where;
+};
+
+/// Both ends included, counted from 0.
+struct SampleRange {
+  std::int64_t first = 0;
+  std::int64_t last = 0;
+};
+
+struct TaskConfig {
+  std::string preset;                  ///< a name the tasks layer knows
+  std::string file;                    ///< path, as given: relative to the working directory
+  std::optional<SampleRange> samples;  ///< none: all
+  std::string where;
+};
+
+struct GenerationConfig {
+  int max_new_tokens = 512;
+  double temperature = 0.0;
+  double top_p = 1.0;
+  std::vector<std::string> stop;  ///< the text ends at the first of these strings
+};
+
+/// One strategy on one chain. All experiments of a run share the loaded models.
+struct ExperimentConfig {
+  Strategy strategy = Strategy::pipespec;
+  std::string label;        ///< unique; made from strategy and chain where the file gives none
+  std::vector<int> stages;  ///< the chain: ascending indices into RunConfig::stages, the target last; the target alone
+                            ///< if autoregressive
+  int lookahead = 8;        ///< speculative: tokens proposed in a round
+  int window = 16;          ///< pipespec: rows of a verify pass, at most
+  int max_ahead = 64;       ///< pipespec: how far a view may run ahead of the stage above
+  std::string where;
+};
+
+struct LimitsConfig {
+  std::optional<double>
+      time_seconds;  ///< of the whole job; none (`auto`): what the batch system grants, if there is one
+  double stop_before_end_seconds = 120.0;  ///< no new sample is begun when less than this is left
+};
+
+struct RunConfig {
+  std::string name;
+  std::string output;  ///< directory, as given; default results/<name>
+  std::uint64_t seed = 0;
+  Backend backend = Backend::host;
+  std::vector<StageConfig> stages;  ///< from the cheapest drafter to the target
+  int replicas = 1;
+  int sequences_in_flight = 1;
+  std::vector<TaskConfig> tasks;
+  GenerationConfig generation;
+  std::vector<ExperimentConfig> experiments;
+  LimitsConfig limits;
+};
+
+/// Reads and checks a YAML file. Each override is `a.b=c`: a path of keys and list indices, and a YAML value that takes
+/// the place of what the file says there. UserError, one line `file:line: key.path: problem (why): suggestion`, on
+/// anything wrong; the place is `--set key.path` where an override is to blame.
+RunConfig load(const std::filesystem::path& file, std::span<const std::string> overrides = {});
+
+/// The same from a text; `file` names it in messages.
+RunConfig parse(std::string_view text, std::string_view file, std::span<const std::string> overrides = {});
+
+/// The whole configuration as YAML, in one canonical order with every default written out. parse(to_yaml(c)) is c
+/// again.
+std::string to_yaml(const RunConfig& config);
+
+/// Sixteen hex digits, equal for two configurations that produce the same samples under the same measurement: a hash of
+/// to_yaml without `output` and `limits`, so that a run may be moved, or continued under another time limit.
+std::string hash(const RunConfig& config);
+
+/// "ngram", "draft", "target": the names of an experiment's chain.
+std::vector<std::string> stage_names(const RunConfig& config, const ExperimentConfig& experiment);
+
+std::string_view name(Backend value);
+std::string_view name(DrafterKind value);
+std::string_view name(Weights value);
+std::string_view name(Strategy value);
+
+}  // namespace pipespec::config
