@@ -21,12 +21,12 @@ enum class StepKind : std::uint8_t {
 struct StepRecord {
   SequenceId sequence;
   double begin = 0, end = 0;
-  Position position = 0;        ///< of the first row computed
-  std::int32_t rows = 0;        ///< rows computed: view tokens not yet in the KV cache, and drafts
-  std::int32_t offered = 0;     ///< drafts among the rows
-  std::int32_t accepted = 0;    ///< drafts that equalled the stage's own token
-  std::int32_t appended = 0;    ///< tokens appended to the view
-  std::int32_t wasted = 0;      ///< rows discarded, because a correction had voided them or a draft was wrong
+  Position position = 0;      ///< of the first row computed
+  std::int32_t rows = 0;      ///< rows computed: view tokens not yet in the KV cache, and drafts
+  std::int32_t offered = 0;   ///< drafts among the rows
+  std::int32_t accepted = 0;  ///< drafts that equalled the stage's own token
+  std::int32_t appended = 0;  ///< tokens appended to the view
+  std::int32_t wasted = 0;    ///< rows discarded, because a correction had voided them or a draft was wrong
   StepKind kind = StepKind::draft;
 };
 
@@ -47,13 +47,13 @@ struct MessageRecord {
 
 /// How the drafts of stage s-1 fared at stage s, for one sequence.
 struct LinkStatistics {
-  std::int64_t verify_passes = 0;        ///< passes that checked at least one draft
-  std::vector<std::int64_t> offered;     ///< [draft position in the pass]
-  std::vector<std::int64_t> accepted;    ///< [draft position in the pass]
-  std::int64_t wasted = 0;               ///< rows computed and discarded
-  std::int64_t stale = 0;                ///< tokens received in an older epoch and dropped
-  std::int64_t corrections = 0;          ///< corrections sent down the link
-  std::int64_t passes = 0;               ///< all passes of the stage, prefill included
+  std::int64_t verify_passes = 0;      ///< passes that checked at least one draft
+  std::vector<std::int64_t> offered;   ///< [draft position in the pass]
+  std::vector<std::int64_t> accepted;  ///< [draft position in the pass]
+  std::int64_t wasted = 0;             ///< rows computed and discarded
+  std::int64_t stale = 0;              ///< tokens received in an older epoch and dropped
+  std::int64_t corrections = 0;        ///< corrections sent down the link
+  std::int64_t passes = 0;             ///< all passes of the stage, prefill included
   friend bool operator==(const LinkStatistics&, const LinkStatistics&) = default;
 };
 

@@ -1,0 +1,32 @@
+#include <algorithm>
+
+#include "core/error.hpp"
+#include "decoding/drafter.hpp"
+
+namespace pipespec::decoding {
+
+PromptLookup::PromptLookup(const Options& options) : options_(options) {
+  expect(1 <= options_.min_match && options_.min_match <= options_.max_match && options_.max_tokens >= 1,
+         "1 <= min_match <= max_match and max_tokens >= 1");
+}
+
+std::vector<Token> PromptLookup::propose(std::span<const Token> view, int max_tokens) {
+  const auto length = static_cast<int>(view.size());
+  int best_match = options_.min_match - 1;
+  int best_end = 0;  // the place behind the match
+  for (int end = length - 1; end >= options_.min_match && best_match < options_.max_match; --end) {
+    const int most = std::min(options_.max_match, end);
+    int match = 0;
+    while (match < most && view[end - 1 - match] == view[length - 1 - match]) ++match;
+    if (match > best_match) {
+      best_match = match;
+      best_end = end;
+    }
+  }
+  if (best_end == 0) return {};
+  const int count = std::min({max_tokens, options_.max_tokens, length - best_end});
+  const auto copy = view.subspan(best_end, std::max(count, 0));
+  return {copy.begin(), copy.end()};
+}
+
+}  // namespace pipespec::decoding

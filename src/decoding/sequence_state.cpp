@@ -1,0 +1,285 @@
+#include "decoding/sequence_state.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/error.hpp"
+
+namespace pipespec::decoding {
+
+SequenceState::SequenceState(const StageOptions& options, const Start& start)
+    : options_(options),
+      sequence_(start.sequence),
+      prompt_length_(static_cast<Position>(start.prompt.size())),
+      max_length_(start.max_length),
+      view_(start.prompt),
+      received_(prompt_length_),
+      reported_(prompt_length_),
+      sent_(prompt_length_),
+      acknowledged_(prompt_length_),
+      confirmed_(prompt_length_),
+      reported_confirmed_(prompt_length_) {
+  expect(prompt_length_ > 0, "a prompt has at least one token");
+  expect(max_length_ > prompt_length_, "a sequence has room for at least one token");
+  if (is_synchronous() && options_.is_first()) grant_turn(prompt_length_);
+}
+
+// ---------------------------------------------------------------------------------------------------- messages
+
+void SequenceState::receive(const Tokens& message) {
+  if (message.epoch < epoch_in_) {
+    statistics_.stale += static_cast<std::int64_t>(message.tokens.size());
+    return;
+  }
+  expect(message.epoch == epoch_in_, "a producer never knows a later epoch than its consumer");
+  expect(message.position == received_, "the tokens of one epoch arrive without a gap");
+  for (std::size_t i = 0; i < message.tokens.size(); ++i, ++received_) {
+    if (received_ >= length()) {
+      draft_.push_back(message.tokens[i]);
+    } else if (view_[received_] != message.tokens[i]) {
+      statistics_.stale += static_cast<std::int64_t>(message.tokens.size() - i);
+      send_correction(received_);
+      break;
+    }
+  }
+  if (is_synchronous() && message.round == confirmed()) grant_turn(message.round);
+  flush();
+}
+
+void SequenceState::receive(const Correction& message) {
+  expect(message.epoch == epoch_out_ + 1, "epochs arrive one by one");
+  const std::span<const Token> tokens = message.tokens;
+  const auto end = message.position + static_cast<Position>(tokens.size());
+  expect(message.position <= length(), "a correction touches the view");
+  epoch_out_ = message.epoch;
+  acknowledged_ = end;
+
+  Position first = message.position;
+  while (first < std::min(end, length()) && view_[first] == tokens[first - message.position]) ++first;
+  raise_confirmed(message.confirmed);
+  if (first < end) adopt(first, tokens.subspan(first - message.position));
+  sent_ = end;  // where nothing differed, the rest of the view is sent again in the new epoch: no work is lost
+  flush();
+}
+
+void SequenceState::receive(const Progress& message) {
+  const std::span<const Token> tokens = message.tokens;
+  const auto end = message.position + static_cast<Position>(tokens.size());
+  acknowledged_ = end;
+  raise_confirmed(message.confirmed);
+  if (message.position <= length() && length() < end) {
+    const auto known = static_cast<std::size_t>(length() - message.position);
+    // A difference below the end of the view needs no action here: the stage above corrects it when it sees our tokens.
+    if (std::equal(tokens.begin(), tokens.begin() + known, view_.begin() + message.position)) {
+      adopt(length(), tokens.subspan(known));
+    }
+  }
+  flush();
+}
+
+// -------------------------------------------------------------------------------------------------------- work
+
+std::optional<Work> SequenceState::next_work() {
+  const bool fill_cache = is_synchronous() && !options_.is_first() && kv_length_ == 0 && length() > 1 && !outstanding_;
+  if (!fill_cache && !may_step()) return std::nullopt;
+  outstanding_ = true;
+  if (!options_.has_model) return Proposal{sequence_, length(), room(), version_};
+  Pass pass = next_pass();
+  if (fill_cache) {  // all but the last row of the prompt, while the stages below draft
+    pass.tokens.resize(length() - 1);
+    pass.drafts = pass.outputs = 0;
+  }
+  return pass;
+}
+
+Pass SequenceState::next_pass() const {
+  Pass pass{.sequence = sequence_, .begin = kv_length_, .tokens = {}, .drafts = drafts_to_check()};
+  pass.tokens.assign(view_.begin() + kv_length_, view_.end());
+  pass.tokens.insert(pass.tokens.end(), draft_.begin(), draft_.begin() + pass.drafts);
+  pass.outputs = pass.drafts + 1;
+  pass.kind = kv_length_ == 0 ? StepKind::prefill : pass.drafts > 0 ? StepKind::verify : StepKind::draft;
+  return pass;
+}
+
+StepResult SequenceState::complete(const Pass& pass, std::span<const Token> outputs) {
+  expect(std::exchange(outstanding_, false), "a result belongs to outstanding work");
+  expect(outputs.size() == static_cast<std::size_t>(pass.outputs), "as many outputs as were asked for");
+  const auto rows = static_cast<Position>(pass.tokens.size());
+
+  // Rows whose token and whole prefix still are the view's. A cut below `begin` has lowered kv_length_.
+  Position kept = 0;
+  if (kv_length_ == pass.begin) {
+    while (kept < rows && pass.begin + kept < length() && pass.tokens[kept] == view_[pass.begin + kept]) ++kept;
+  }
+  StepResult result;
+  result.void_ = pass.begin + kept != length() && pass.outputs > 0;
+  if (!result.void_ && pass.outputs > 0) {
+    // Each own token decides whether the row after it, a draft, was computed from the right text.
+    const Position first_output = rows - pass.outputs;
+    for (Position at = length();; ++at) {
+      const Token own = outputs[kept - 1 - first_output];
+      result.appended.push_back(own);
+      if (is_end_token(own) || at + 1 >= max_length_ || kept == rows || pass.tokens[kept] != own) break;
+      ++kept;
+    }
+  }
+  if (kv_length_ == pass.begin) kv_length_ += kept;
+  result.accepted = std::max(0, kept - (rows - pass.drafts));
+  result.wasted = rows - kept;
+  count(pass, result);
+
+  if (!result.appended.empty()) adopt(length(), result.appended);
+  if (pass.outputs > 0) stepped_ = true;
+  if (options_.is_target() && (has_ended() || length() >= max_length_)) {
+    result.finished = has_ended() ? FinishReason::end_token : FinishReason::length;
+  }
+  flush();
+  return result;
+}
+
+StepResult SequenceState::complete(const Proposal& proposal, std::span<const Token> tokens) {
+  expect(std::exchange(outstanding_, false), "a result belongs to outstanding work");
+  StepResult result;
+  result.void_ = proposal.version != version_;
+  if (result.void_) {
+    result.wasted = static_cast<int>(tokens.size());
+  } else if (tokens.empty()) {
+    exhausted_version_ = version_;
+  } else {
+    for (const Token token : tokens.first(std::min<std::size_t>(tokens.size(), proposal.max_tokens))) {
+      result.appended.push_back(token);
+      if (is_end_token(token)) break;
+    }
+    adopt(length(), result.appended);
+  }
+  flush();
+  return result;
+}
+
+bool SequenceState::is_end_token(Token token) const {
+  return std::find(options_.end_tokens.begin(), options_.end_tokens.end(), token) != options_.end_tokens.end();
+}
+
+bool SequenceState::has_ended() const {
+  return length() > prompt_length_ && is_end_token(view_.back());
+}
+
+bool SequenceState::is_synchronous() const {
+  return options_.schedule == Schedule::synchronous && options_.stages > 1;
+}
+
+/// Tokens the view may still grow by before the stage pauses.
+int SequenceState::room() const {
+  const int to_limit = max_length_ - length();
+  if (options_.is_target()) return to_limit;
+  if (is_synchronous())
+    return options_.is_first() ? std::min(to_limit, round_ + options_.lookahead - length()) : to_limit;
+  return std::min(to_limit, acknowledged_ + options_.max_ahead - length());
+}
+
+bool SequenceState::may_step() const {
+  if (outstanding_ || has_ended() || room() <= 0) return false;
+  if (is_synchronous() && !turn_) return false;
+  return options_.has_model || exhausted_version_ != version_;
+}
+
+/// A draft is only worth a row if its successor can be committed: none after an end token, none at the limit.
+int SequenceState::drafts_to_check() const {
+  const auto most = std::min({static_cast<std::ptrdiff_t>(options_.window) - 1, std::ssize(draft_),
+                              static_cast<std::ptrdiff_t>(max_length_) - length() - 1});
+  const auto end = std::find_if(draft_.begin(), draft_.begin() + std::max<std::ptrdiff_t>(most, 0),
+                                [this](Token token) { return is_end_token(token); });
+  return static_cast<int>(end - draft_.begin());
+}
+
+// ---------------------------------------------------------------------------------------------------- the view
+
+/// view = view[0, from) + tokens, where `tokens` is not empty and, inside the old view, begins with a difference.
+/// What the stage below has streamed, or been told, is held against the new text.
+void SequenceState::adopt(Position from, std::span<const Token> tokens) {
+  const bool is_rollback = from < length();
+  view_.resize(from);
+  view_.insert(view_.end(), tokens.begin(), tokens.end());
+  ++version_;
+  kv_length_ = std::min(kv_length_, from);
+  if (options_.is_first()) return;
+  if (is_rollback) {
+    if (received_ > from || reported_ > from) send_correction(from);
+    return;
+  }
+  const auto [draft, own] = std::mismatch(draft_.begin(), draft_.end(), tokens.begin(), tokens.end());
+  if (draft != draft_.end() && own != tokens.end()) {
+    send_correction(from + static_cast<Position>(own - tokens.begin()));
+  } else {
+    draft_.erase(draft_.begin(), draft);
+  }
+}
+
+void SequenceState::send_correction(Position from) {
+  ++epoch_in_;
+  ++statistics_.corrections;
+  outgoing_.push_back(
+      {options_.below(), Correction{sequence_, epoch_in_, from, confirmed(), {view_.begin() + from, view_.end()}}});
+  draft_.clear();
+  received_ = reported_ = length();
+  reported_confirmed_ = confirmed();
+}
+
+void SequenceState::raise_confirmed(Position confirmed) {
+  if (confirmed <= confirmed_) return;
+  confirmed_ = confirmed;
+  if (is_synchronous() && options_.is_first()) grant_turn(confirmed);
+}
+
+void SequenceState::grant_turn(Position round) {
+  round_ = round;
+  turn_ = true;
+  stepped_ = false;
+}
+
+// --------------------------------------------------------------------------------------------------- telling others
+
+void SequenceState::flush_up() {
+  if (is_synchronous()) {
+    // A round's tokens go up in one burst, which hands the turn on: stage 0 when it has drafted enough, others after a
+    // step.
+    const bool done = turn_ && !outstanding_ && ((stepped_ && !options_.is_first()) || !may_step());
+    if (!done) return;
+    turn_ = false;
+  }
+  if (options_.is_target() || (sent_ == length() && !is_synchronous())) return;
+  outgoing_.push_back(
+      {options_.above(), Tokens{sequence_, epoch_out_, sent_, round_, {view_.begin() + sent_, view_.end()}}});
+  sent_ = length();
+}
+
+void SequenceState::flush_down() {
+  const bool is_news = reported_ != length() || (is_synchronous() && reported_confirmed_ != confirmed());
+  if (options_.is_first() || !is_news) return;
+  const Position from = std::min(length(), std::max(received_, reported_));
+  outgoing_.push_back({options_.below(), Progress{sequence_, from, confirmed(), {view_.begin() + from, view_.end()}}});
+  reported_ = length();
+  reported_confirmed_ = confirmed();
+}
+
+void SequenceState::flush() {
+  flush_up();
+  flush_down();
+}
+
+std::vector<Outgoing> SequenceState::take_outgoing() {
+  return std::exchange(outgoing_, {});
+}
+
+void SequenceState::count(const Pass& pass, const StepResult& result) {
+  statistics_.wasted += result.wasted;
+  if (pass.outputs > 0) ++statistics_.passes;
+  if (pass.drafts == 0 || result.void_) return;
+  ++statistics_.verify_passes;
+  statistics_.offered.resize(std::max<std::size_t>(statistics_.offered.size(), pass.drafts));
+  statistics_.accepted.resize(statistics_.offered.size());
+  for (int i = 0; i < pass.drafts; ++i) ++statistics_.offered[i];
+  for (int i = 0; i < result.accepted; ++i) ++statistics_.accepted[i];
+}
+
+}  // namespace pipespec::decoding

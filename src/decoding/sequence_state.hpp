@@ -1,0 +1,128 @@
+/// The stage protocol for one sequence at one stage (protocol.md "State", "Events").
+#pragma once
+
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "core/trace.hpp"
+#include "core/types.hpp"
+#include "decoding/message.hpp"
+#include "decoding/work.hpp"
+
+namespace pipespec::decoding {
+
+/// When a stage may step.
+enum class Schedule {
+  pipelined,    ///< whenever its device is free: nobody waits (strategies `pipespec` and, with one stage,
+                ///< `autoregressive`)
+  synchronous,  ///< only when it has the turn: draft, verify, resynchronise (strategy `speculative`, the paper's "SD")
+};
+
+/// A stage's place in its chain and its limits; the same for all sequences.
+struct StageOptions {
+  StageIndex index;
+  int stages = 1;
+  Schedule schedule = Schedule::pipelined;
+  int window = 16;        ///< rows of a pass that may want outputs: at most window - 1 drafts
+  int max_ahead = 64;     ///< a stage pauses when its view is this far past the length known of the stage above
+  int lookahead = 8;      ///< synchronous: tokens that stage 0 drafts a round
+  bool has_model = true;  ///< false: stage 0 proposes tokens without a forward pass
+  std::vector<Token> end_tokens;
+
+  bool is_first() const { return index.value == 0; }
+  bool is_target() const { return index.value == stages - 1; }
+  StageIndex below() const { return {index.value - 1}; }
+  StageIndex above() const { return {index.value + 1}; }
+};
+
+/// The state machine. Pure: no transport, no model, no clock. Not thread-safe.
+///
+/// The *view* is the prompt followed by the tokens this stage believes in; the target's view is final. `draft_` holds
+/// what the stage below streamed at and past the end of the view. A rollback is a cut of two vectors and an epoch: O(1)
+/// in the length of the sequence but for the tokens that change.
+///
+/// Invariants, between any two calls:
+///  - kv_length ≤ view length, and the cached keys and values belong to view[0, kv_length);
+///  - draft_.size() == max(0, received_ - view length);
+///  - sent_ ≤ view length.
+class SequenceState {
+ public:
+  /// Begins with the prompt as view. `options` must outlive the state.
+  SequenceState(const StageOptions& options, const Start& start);
+
+  /// Messages of the link from the stage below (Tokens) and from the stage above (Correction, Progress).
+  void receive(const Tokens& message);
+  void receive(const Correction& message);
+  void receive(const Progress& message);
+
+  /// What to compute next; nothing while work is outstanding, or while the stage waits (protocol.md "Flow control").
+  std::optional<Work> next_work();
+
+  /// Takes the result of the outstanding work. Messages that arrived meanwhile have been received before.
+  /// `outputs` [pass.outputs]: the model's token after each of the last rows.
+  StepResult complete(const Pass& pass, std::span<const Token> outputs);
+  StepResult complete(const Proposal& proposal, std::span<const Token> tokens);
+
+  /// The messages to send since the last call, in order. Called after any of the above.
+  std::vector<Outgoing> take_outgoing();
+
+  std::span<const Token> view() const { return view_; }
+  Position prompt_length() const { return prompt_length_; }
+  Position kv_length() const { return kv_length_; }
+  std::span<const Token> drafts() const { return draft_; }
+  Position acknowledged() const { return acknowledged_; }
+  Position confirmed() const { return options_.is_target() ? length() : confirmed_; }
+  Epoch epoch_in() const { return epoch_in_; }
+  Epoch epoch_out() const { return epoch_out_; }
+  const LinkStatistics& statistics() const { return statistics_; }
+
+ private:
+  Position length() const { return static_cast<Position>(view_.size()); }
+  bool is_end_token(Token token) const;
+  bool has_ended() const;
+  bool is_synchronous() const;
+  bool may_step() const;
+  int room() const;
+  int drafts_to_check() const;
+  Pass next_pass() const;
+  void adopt(Position from, std::span<const Token> tokens);
+  void send_correction(Position from);
+  void raise_confirmed(Position confirmed);
+  void grant_turn(Position round);
+  void flush_up();
+  void flush_down();
+  void flush();
+  void count(const Pass& pass, const StepResult& result);
+
+  const StageOptions& options_;
+  SequenceId sequence_;
+  Position prompt_length_;
+  Position max_length_;
+
+  std::vector<Token> view_;
+  std::vector<Token> draft_;
+  Position kv_length_ = 0;
+  std::int64_t version_ = 0;             // changes whenever the view does
+  std::int64_t exhausted_version_ = -1;  // the view for which a drafter without a model had no guess
+  bool outstanding_ = false;
+
+  Epoch epoch_in_ = 0;     // corrections sent to the stage below
+  Position received_;      // length of the stream of the stage below in the present epoch
+  Position reported_;      // length of the own view last told to the stage below
+  Epoch epoch_out_ = 0;    // last correction processed from the stage above
+  Position sent_;          // length streamed to the stage above in the present epoch
+  Position acknowledged_;  // last length known of the stage above
+  Position confirmed_;     // leading tokens known to be the target's
+  Position reported_confirmed_;
+
+  // Synchronous schedule.
+  Position round_ = 0;    // confirmed length on which the present round builds
+  bool turn_ = false;     // this stage may step
+  bool stepped_ = false;  // and has done so in this turn
+
+  std::vector<Outgoing> outgoing_;
+  LinkStatistics statistics_;
+};
+
+}  // namespace pipespec::decoding

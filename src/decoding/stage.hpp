@@ -1,0 +1,96 @@
+/// A stage of the pipeline: the sequences it works on, and the life of each from Start to Finish.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <set>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "core/trace.hpp"
+#include "core/types.hpp"
+#include "decoding/message.hpp"
+#include "decoding/sequence_state.hpp"
+#include "decoding/work.hpp"
+
+namespace pipespec::decoding {
+
+/// A sequence that has ended at this stage, and what happened on the link below while it lived.
+struct Ended {
+  SequenceId sequence;
+  LinkStatistics statistics;
+};
+
+/// Routes messages to the sequences and hands out work, fairly, one piece at a time. The target's stage also starts and
+/// finishes sequences. Pure like SequenceState; drivers (the MPI runtime, a simulator, tests) call
+///
+///     receive(…) for every message that has arrived; next_work(); compute; receive(…) what arrived meanwhile;
+///     complete(…)
+///
+/// and deliver take_outgoing() in order, per receiver. Not thread-safe.
+class Stage {
+ public:
+  explicit Stage(StageOptions options);
+  Stage(const Stage&) = delete;  // the sequences refer to the options
+  Stage& operator=(const Stage&) = delete;
+
+  const StageOptions& options() const { return options_; }
+
+  /// Target only. Begins a sequence here and everywhere; `max_length` counts prompt and output.
+  SequenceId start(std::vector<Token> prompt, Position max_length);
+
+  /// Target only. Ends a sequence here and everywhere; the driver calls it when a step finished the sequence, when a
+  /// stop string was met, or to abandon it.
+  void finish(SequenceId sequence);
+
+  /// Target only. No more sequences: the last message of every link. Requires that all sequences are finished.
+  void shut_down();
+
+  void receive(StageIndex from, const Message& message);
+
+  /// The next pass or proposal; none while every sequence waits or has outstanding work.
+  std::optional<Work> next_work();
+
+  /// Takes a result; work of a sequence that has ended meanwhile is void.
+  StepResult complete(const Pass& pass, std::span<const Token> outputs);
+  StepResult complete(const Proposal& proposal, std::span<const Token> tokens);
+
+  std::vector<Outgoing> take_outgoing();
+
+  /// Sequences that ended since the last call.
+  std::vector<Ended> take_ended();
+
+  /// The state of a live sequence, nullptr if it is not (or no longer) live.
+  const SequenceState* find(SequenceId sequence) const;
+
+  /// Live sequences, oldest first.
+  std::vector<SequenceId> live() const;
+
+  /// Every neighbour has sent its last message and so have we: nothing is in flight any more.
+  bool is_closed() const { return shutting_down_ && open_peers_.empty(); }
+
+ private:
+  void begin(const Start& start);
+  void end(SequenceId sequence);
+  void close_links();
+  template <class M>
+  void route(StageIndex from, const M& message);
+  template <class W>
+  StepResult complete_work(const W& work, std::span<const Token> tokens);
+  void collect(SequenceState& state);
+
+  StageOptions options_;
+  std::map<SequenceId, SequenceState> sequences_;
+  SequenceId newest_{0};  // the newest sequence that was started; ids begin at 1
+  SequenceId served_{0};  // the sequence that got work last
+  std::vector<Outgoing> outgoing_;
+  std::vector<Ended> ended_;
+  // A neighbour's messages may overtake the Start of their sequence, which comes from the target: they wait for it
+  // here.
+  std::map<SequenceId, std::vector<std::pair<StageIndex, Message>>> early_;
+  std::set<StageIndex> open_peers_;  // stages whose last message has not arrived
+  bool shutting_down_ = false;
+};
+
+}  // namespace pipespec::decoding

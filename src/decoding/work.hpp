@@ -1,0 +1,42 @@
+/// What a stage asks its device to compute, and what came of it.
+#pragma once
+
+#include <optional>
+#include <variant>
+#include <vector>
+
+#include "core/trace.hpp"
+#include "core/types.hpp"
+
+namespace pipespec::decoding {
+
+/// One forward pass of a model over one sequence.
+struct Pass {
+  SequenceId sequence;
+  Position begin = 0;         ///< position of the first row; equals the sequence's kv_length
+  std::vector<Token> tokens;  ///< [rows] view tokens not yet in the KV cache, then drafts of the stage below
+  int drafts = 0;             ///< how many of the last rows are drafts
+  int outputs = 1;            ///< rows at the end that want their next token: drafts + 1, or 0 to only fill the cache
+  StepKind kind = StepKind::draft;
+};
+
+/// One guess of a drafter that has no model: up to `max_tokens` tokens after the first `length` of its view.
+struct Proposal {
+  SequenceId sequence;
+  Position length = 0;
+  int max_tokens = 0;
+  std::int64_t version = 0;  ///< of the view it is made for; a proposal for another version is void
+};
+
+using Work = std::variant<Pass, Proposal>;
+
+/// What a completed pass or proposal did to the stage's view.
+struct StepResult {
+  std::vector<Token> appended;           ///< tokens appended to the view
+  int accepted = 0;                      ///< drafts of the pass that equalled the stage's own tokens
+  int wasted = 0;                        ///< rows of the pass that were discarded
+  bool void_ = false;                    ///< a correction that arrived meanwhile had changed the text under the pass
+  std::optional<FinishReason> finished;  ///< only at the target: the sequence ended with this step
+};
+
+}  // namespace pipespec::decoding
