@@ -7,11 +7,7 @@
 
 namespace pipespec::comm {
 
-/// A candidate for the most likely token of one row: the larger value wins, ties go to the lower token id.
-struct Best {
-  float value;
-  Token token;
-};
+using pipespec::Best;
 
 /// Collectives among the ranks of one stage. Every rank calls the same functions in the same order with equal extents.
 /// Results are the same bits on every rank and do not depend on timing: sums run in rank order (numerics.md).

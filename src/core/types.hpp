@@ -16,6 +16,12 @@ using Position = std::int32_t;
 /// Number of a rollback on one link; see decoding/message.hpp.
 using Epoch = std::int32_t;
 
+/// A candidate for the most likely token of one row: the larger value wins, ties go to the lower token id.
+struct Best {
+  float value;
+  Token token;
+};
+
 /// An integer that is only comparable with its own kind.
 template <class Tag>
 struct Id {

@@ -1,0 +1,46 @@
+/// Causal attention over a cache of keys and values, with grouped queries (Ainslie et al. 2023).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "core/types.hpp"
+#include "device/device.hpp"
+#include "ops/matrix_view.hpp"
+
+namespace pipespec::ops {
+
+/// How keys and values are kept.
+enum class KvType { f32, f16 };
+
+/// The keys and values of one sequence in one layer, in someone else's memory (`data`: bytes(…) bytes, 64-byte
+/// aligned). Layout, of interest to ops alone:
+///   keys    [kv_heads][capacity/16][head_dim][16 positions]
+///   values  [kv_heads][capacity][head_dim], head_dim filled up to a multiple of 16
+struct KvView {
+  std::byte* data = nullptr;
+  KvType type = KvType::f32;
+  int kv_heads = 0;
+  int head_dim = 0;
+  Position capacity = 0;  ///< positions; a multiple of 16
+
+  /// Bytes for `capacity` positions, a multiple of 64.
+  static std::int64_t bytes(KvType type, int kv_heads, int head_dim, Position capacity);
+
+  /// The smallest capacity with room for `positions`.
+  static Position round_up(Position positions) { return (positions + 15) / 16 * 16; }
+};
+
+/// Writes keys and values k, v [rows, kv_heads·head_dim] (keys already turned by rope) of the positions begin, begin+1,
+/// ….
+void store_kv(device::Stream& stream, const KvView& cache, Position begin, MatrixView<const float> k,
+              MatrixView<const float> v);
+
+/// out = softmax(q·kᵀ/√head_dim)·v for every head; row r of q, out [rows, heads·head_dim] sees the positions
+/// ≤ begin + r, all of which are stored. heads is a multiple of kv_heads; the heads of a group share one kv head.
+/// Positions are taken in splits of 64 on an absolute grid and the splits combined in order, so a row's bits do not
+/// depend on the other rows, the threads or the instruction set (numerics.md).
+void attention(device::Stream& stream, const KvView& cache, Position begin, MatrixView<const float> q,
+               MatrixView<float> out);
+
+}  // namespace pipespec::ops

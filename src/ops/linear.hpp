@@ -1,0 +1,36 @@
+/// Linear operations: activations times weights.
+#pragma once
+
+#include <span>
+
+#include "core/types.hpp"
+#include "device/device.hpp"
+#include "ops/activations.hpp"
+#include "ops/packed_matrix.hpp"
+
+namespace pipespec::ops {
+
+/// One product with shared activations.
+struct Product {
+  const PackedMatrix* weights;  ///< [out, in]
+  MatrixView<float> y;          ///< [rows, out]
+};
+
+/// y = x wᵀ for every product: x [rows, in], w [out, in], y [rows, out]. The products (query, key and value; gate and
+/// up) are split over the threads together. Quantised weights need x with blocks.
+///
+/// Arithmetic, with fma = fused multiply-add in f32, sums from the first input on:
+///   f32, f16, bf16   y = fma(w_k, x_k, y)
+///   quantised        y = fma(Σ q·a, d·scale, y) a block, the integer sum exact and zero points taken off;
+///                    q4_1 then y = fma(m, scale·Σ a, y)
+/// An element depends on its row of w and its row of x alone, bit for bit: not on the other rows, the threads or the
+/// instruction set.
+void linear(device::Stream& stream, std::span<const Product> products, const Activations& x);
+void linear(device::Stream& stream, const PackedMatrix& weights, const Activations& x, MatrixView<float> y);
+
+/// The largest output of every row and its token, first_token + index of the output; ties: the lower token; NaN is
+/// never the largest. The same bits as `linear` and a search, without the outputs being written. best: [rows].
+void linear_argmax(device::Stream& stream, const PackedMatrix& weights, const Activations& x, Token first_token,
+                   std::span<Best> best);
+
+}  // namespace pipespec::ops

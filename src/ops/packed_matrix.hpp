@@ -1,0 +1,54 @@
+/// Weights of a linear operation, laid out for the vector units.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "device/buffer.hpp"
+#include "ops/weight_type.hpp"
+
+namespace pipespec::ops {
+
+/// A weight matrix [out, in] in tiles of 16 outputs: a vector register holds the 16 outputs of a tile, so that each
+/// output is summed in one order whatever the vector width, the number of rows and of threads (numerics.md).
+/// Each tile is contiguous and 64-byte aligned:
+///   f32, f16   [in][16]
+///   bf16       [in/2][16][2], the last pair filled up with 0
+///   quantised  f16 d [blocks][16], q4_1: f16 m [blocks][16], filled up to 64 bytes, then the codes:
+///              4 bit [blocks][4][16][4], as the stored bytes; q8_0 [blocks][8][16][4], unsigned with zero point 128
+/// The last tile is filled up with zero weights. Owns its memory; immutable, so any number of threads may read it.
+class PackedMatrix {
+ public:
+  PackedMatrix() = default;
+
+  /// Repacks `rows` (outputs) of `cols` (inputs) stored weights; row i starts at row_major[i · row_stride_bytes] with
+  /// any alignment. A shard by inputs is the same call with a later start, fewer `cols` and the whole row's stride;
+  /// both must be multiples of the block length.
+  static PackedMatrix pack(WeightType type, std::span<const std::byte> row_major, std::int64_t rows, std::int64_t cols,
+                           std::int64_t row_stride_bytes);
+
+  static constexpr std::int64_t tile_outputs = 16;
+
+  std::int64_t out() const { return out_; }
+  std::int64_t in() const { return in_; }
+  WeightType type() const { return type_; }
+  std::size_t bytes() const { return data_.size(); }  ///< of memory, filling included
+
+  std::int64_t tiles() const { return (out_ + tile_outputs - 1) / tile_outputs; }
+  std::size_t tile_bytes() const { return tile_bytes_; }
+  const std::byte* tile(std::int64_t index) const {
+    return data_.data() + static_cast<std::size_t>(index) * tile_bytes_;
+  }
+
+  /// Bytes from the start of a tile to its codes; quantised types only.
+  std::size_t codes_offset() const { return codes_offset_; }
+
+ private:
+  WeightType type_ = WeightType::f32;
+  std::int64_t out_ = 0, in_ = 0;
+  std::size_t tile_bytes_ = 0, codes_offset_ = 0;
+  device::Buffer<std::byte> data_;
+};
+
+}  // namespace pipespec::ops
