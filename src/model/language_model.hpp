@@ -35,9 +35,9 @@ class LanguageModel {
   /// Forgets the positions of `slot` from `length` on. Requires 0 ≤ length ≤ length(slot). O(1).
   virtual void truncate(Slot slot, Position length) = 0;
 
-  /// One pass over the rows of all segments: appends their keys and values to their slots and writes, segment by segment,
-  /// the most likely next token after each of the last `outputs` rows (ties: the lower id) to `next`
-  /// [sum of outputs]. Token ids must be < vocabulary_size(), and begin + rows ≤ context_length().
+  /// One pass over the rows of all segments: appends their keys and values to their slots and writes, segment by
+  /// segment, the most likely next token after each of the last `outputs` rows (ties: the lower id) to `next` [sum of
+  /// outputs]. Token ids must be < vocabulary_size(), and begin + rows ≤ context_length().
   virtual void forward(std::span<const Segment> segments, std::span<Token> next) = 0;
 };
 

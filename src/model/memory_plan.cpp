@@ -1,0 +1,42 @@
+#include "model/memory_plan.hpp"
+
+#include "ops/packed_matrix.hpp"
+
+namespace pipespec::model {
+namespace {
+
+constexpr TensorRole layer_matrices[] = {
+    TensorRole::query, TensorRole::key, TensorRole::value, TensorRole::attention_output,
+    TensorRole::gate,  TensorRole::up,  TensorRole::down};
+
+std::int64_t weight_bytes(const Checkpoint& checkpoint, const ModelOptions& options, const Shard& shard) {
+  const Architecture& a = checkpoint.architecture();
+  const auto packed = [&](TensorRole role, int layer) {
+    const MatrixPart part = part_of(a, shard, role);
+    const ops::WeightType type = packed_type(checkpoint.tensor(role, layer).type, options.weights);
+    return static_cast<std::int64_t>(ops::PackedMatrix::bytes(type, part.rows.size(), part.cols.size()));
+  };
+  const std::int64_t norm = a.width * std::int64_t{sizeof(float)};
+  std::int64_t bytes = packed(TensorRole::head, 0) + norm;
+  for (const int layer : select_layers(options.layers, a.layers, checkpoint.source())) {
+    bytes += 2 * norm;
+    for (const TensorRole role : layer_matrices) bytes += packed(role, layer);
+  }
+  return bytes;
+}
+
+}  // namespace
+
+MemoryPlan memory_plan(const Checkpoint& checkpoint, const ModelOptions& options, TensorParallel place) {
+  const Architecture& a = checkpoint.architecture();
+  const Shard shard = shard_of(a, place);
+  const KvCache::Extents cache = cache_extents(checkpoint, options, shard);
+  MemoryPlan plan;
+  plan.weights = weight_bytes(checkpoint, options, shard);
+  plan.kv_cache = KvCache::bytes(cache);
+  plan.workspace =
+      Workspace::bytes(a, shard, Transformer::chunk_rows) + ops::RopeTable::bytes(cache.context, a.head_dim);
+  return plan;
+}
+
+}  // namespace pipespec::model

@@ -1,0 +1,22 @@
+/// What a rank's part of a model will take, before any of it is loaded.
+#pragma once
+
+#include <cstdint>
+
+#include "model/transformer.hpp"
+
+namespace pipespec::model {
+
+/// Bytes of memory of one rank.
+struct MemoryPlan {
+  std::int64_t weights = 0;    ///< packed; the embedding is mapped from the file and not counted
+  std::int64_t kv_cache = 0;   ///< with every slot full
+  std::int64_t workspace = 0;  ///< of a pass, and the tables
+  std::int64_t total() const { return weights + kv_cache + workspace; }
+};
+
+/// The plan of a Transformer made with these arguments. Reads the checkpoint's table, no weights; throws UserError as
+/// Transformer's constructor does.
+MemoryPlan memory_plan(const Checkpoint& checkpoint, const ModelOptions& options, TensorParallel place);
+
+}  // namespace pipespec::model

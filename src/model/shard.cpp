@@ -1,0 +1,43 @@
+#include "model/shard.hpp"
+
+#include <algorithm>
+#include <numeric>
+
+#include "core/error.hpp"
+
+namespace pipespec::model {
+namespace {
+
+constexpr std::int64_t block = 32;  // values that share a scale in the quantised types
+constexpr std::int64_t tile = 16;   // output rows of a packed matrix's tile
+
+}  // namespace
+
+Range divide(std::int64_t count, std::int64_t unit, int part, int parts) {
+  const std::int64_t units = (count + unit - 1) / unit;
+  const auto bound = [&](std::int64_t p) {
+    return std::min(count, (units / parts * p + std::min<std::int64_t>(p, units % parts)) * unit);
+  };
+  return {bound(part), bound(part + 1)};
+}
+
+Shard shard_of(const Architecture& a, TensorParallel place) {
+  expect(place.size >= 1 && place.rank >= 0 && place.rank < place.size, "the rank is one of its group");
+  const std::int64_t group = a.heads / a.kv_heads;
+  const std::int64_t columns = group * a.head_dim;  // of the attention output, that come from one KV head
+  const auto part = [&](std::int64_t count, std::int64_t unit, const char* what) {
+    const std::int64_t units = (count + unit - 1) / unit;
+    validate(place.size <= units,
+             "tensor_parallel {} is too many (the model's {} divide into {} parts): use at most {}", place.size, what,
+             units, units);
+    return divide(count, unit, place.rank, place.size);
+  };
+  Shard shard;
+  shard.kv_heads = part(a.kv_heads, block / std::gcd(block, columns), "KV heads");
+  shard.heads = {shard.kv_heads.begin * group, shard.kv_heads.end * group};
+  shard.feed_forward = part(a.feed_forward, block, "feed-forward columns");
+  shard.vocabulary = part(a.vocabulary, tile, "vocabulary entries");
+  return shard;
+}
+
+}  // namespace pipespec::model

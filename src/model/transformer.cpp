@@ -1,0 +1,247 @@
+#include "model/transformer.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/error.hpp"
+#include "ops/add.hpp"
+#include "ops/attention.hpp"
+#include "ops/embedding.hpp"
+#include "ops/linear.hpp"
+#include "ops/rms_norm.hpp"
+#include "ops/swiglu.hpp"
+
+namespace pipespec::model {
+namespace {
+
+using ops::MatrixView;
+
+/// Whether one of the matrices multiplies 8-bit activations.
+template <class... Matrices>
+ops::NeedsBlocks needs_blocks(const Matrices&... matrices) {
+  return (ops::is_quantized(matrices.type()) || ...) ? ops::NeedsBlocks::yes : ops::NeedsBlocks::no;
+}
+
+/// Calls f with every packed matrix of the weights.
+template <class F>
+void for_each_matrix(const Weights& weights, F&& f) {
+  for (const LayerWeights& layer : weights.layers)
+    for (const ops::PackedMatrix* matrix :
+         {&layer.query, &layer.key, &layer.value, &layer.attention_output, &layer.gate, &layer.up, &layer.down})
+      f(*matrix);
+  f(weights.head);
+}
+
+}  // namespace
+
+TensorParallel place_in(const comm::Group* group) {
+  return group ? TensorParallel{group->rank(), group->size()} : TensorParallel{};
+}
+
+KvCache::Extents cache_extents(const Checkpoint& checkpoint, const ModelOptions& options, const Shard& shard) {
+  const Architecture& a = checkpoint.architecture();
+  expect(options.slots > 0 && options.context >= 0, "a model has slots, and a context is not negative");
+  validate(options.context <= a.context, "a context of {} is too long ({} was trained for {}): use at most that",
+           options.context, checkpoint.source(), a.context);
+  const std::vector<int> layers = select_layers(options.layers, a.layers, checkpoint.source());
+  return {options.slots, static_cast<int>(layers.size()), static_cast<int>(shard.kv_heads.size()), a.head_dim,
+          options.context == 0 ? a.context : options.context};
+}
+
+Transformer::Transformer(std::shared_ptr<const Checkpoint> checkpoint, const ModelOptions& options, comm::Group* group)
+    : checkpoint_(std::move(checkpoint)),
+      group_(group),
+      shard_(shard_of(architecture(), place_in(group))),
+      stream_(device::Device::host(), options.threads),
+      weights_(load_weights(*checkpoint_, shard_,
+                            select_layers(options.layers, architecture().layers, checkpoint_->source()),
+                            options.weights, stream_)),
+      cache_(cache_extents(*checkpoint_, options, shard_)),
+      rope_(cache_.context(), architecture().head_dim, architecture().rope_base, architecture().rope_factors),
+      workspace_(stream_, architecture(), shard_, chunk_rows),
+      best_(chunk_rows) {
+  pieces_.reserve(chunk_rows);
+}
+
+std::int64_t Transformer::weight_bytes() const {
+  std::int64_t bytes = 0;
+  for_each_matrix(weights_,
+                  [&](const ops::PackedMatrix& matrix) { bytes += static_cast<std::int64_t>(matrix.bytes()); });
+  return bytes;
+}
+
+std::int64_t Transformer::multiply_adds_per_row() const {
+  std::int64_t count = 0;
+  for_each_matrix(weights_, [&](const ops::PackedMatrix& matrix) { count += matrix.out() * matrix.in(); });
+  return count;
+}
+
+void Transformer::check(const Segment& segment) const {
+  const auto rows = static_cast<std::int64_t>(segment.tokens.size());
+  expect(segment.begin == length(segment.slot), "a segment goes on where its slot ends");
+  expect(rows > 0 && segment.begin + rows <= context_length(), "a segment's rows fit the context");
+  expect(segment.outputs >= 0 && segment.outputs <= rows, "a segment's outputs are among its rows");
+  for (const Token token : segment.tokens)
+    expect(token >= 0 && token < vocabulary_size(), "a token is in the vocabulary");
+}
+
+/// Runs the segments chunk by chunk and gives head() the normalised last layer [outputs, width] of each chunk's
+/// outputs.
+template <class Head>
+void Transformer::pass(std::span<const Segment> segments, Head&& head) {
+  for (const Segment& segment : segments) check(segment);
+  for (const Segment& segment : segments) {
+    const auto rows = static_cast<Position>(segment.tokens.size());
+    for (Position done = 0, count = 0; done < rows; done += count) {
+      const Position begin = segment.begin + done;
+      count = std::min(rows - done, chunk_rows - begin % chunk_rows);  // a piece ends on the absolute grid
+      if (piece_rows_ + count > chunk_rows) run_chunk(head);
+      const std::int64_t outputs = std::clamp(done + count - (rows - segment.outputs), 0, count);
+      pieces_.push_back({segment.slot, begin,
+                         segment.tokens.subspan(static_cast<std::size_t>(done), static_cast<std::size_t>(count)),
+                         piece_rows_, outputs});
+      piece_rows_ += count;
+    }
+  }
+  run_chunk(head);
+}
+
+template <class Head>
+void Transformer::run_chunk(Head&& head) {
+  if (pieces_.empty()) return;
+  LapTimer timer(times_);
+  embed(timer);
+  for (std::size_t layer = 0; layer < weights_.layers.size(); ++layer) {
+    attend(layer, timer);
+    feed_forward(layer, timer);
+  }
+  const MatrixView<const float> outputs = normalise_outputs();
+  timer.lap(Operation::norm);
+  if (outputs.rows > 0) head(outputs);
+  timer.lap(Operation::head);
+  for (const Piece& piece : pieces_) cache_.extend(piece.slot, static_cast<Position>(piece.rows()));
+  pieces_.clear();
+  piece_rows_ = 0;
+}
+
+void Transformer::embed(LapTimer& timer) {
+  const MatrixView<float> residual = workspace_.residual.rows(piece_rows_);
+  for (const Piece& piece : pieces_)
+    ops::embed(stream_, weights_.embedding, piece.tokens, residual.row_range(piece.first_row, piece.rows()));
+  timer.lap(Operation::embedding);
+}
+
+void Transformer::attend(std::size_t layer, LapTimer& timer) {
+  const LayerWeights& w = weights_.layers[layer];
+  const MatrixView<float> normed = workspace_.normed.rows(piece_rows_);
+  const MatrixView<float> query = workspace_.query.rows(piece_rows_);
+  const MatrixView<float> key = workspace_.key.rows(piece_rows_);
+  const MatrixView<float> value = workspace_.value.rows(piece_rows_);
+  const MatrixView<float> attended = workspace_.attended.rows(piece_rows_);
+  ops::rms_norm(stream_, workspace_.residual.rows(piece_rows_), w.attention_norm, architecture().rms_epsilon, normed);
+  workspace_.activations.assign(stream_, normed, needs_blocks(w.query, w.key, w.value));
+  timer.lap(Operation::norm);
+  ops::linear(stream_, {{{&w.query, query}, {&w.key, key}, {&w.value, value}}}, workspace_.activations);
+  timer.lap(Operation::qkv);
+  for (const Piece& piece : pieces_) {
+    const auto rows = [&](MatrixView<float> m) { return m.row_range(piece.first_row, piece.rows()); };
+    ops::rope(stream_, rope_, architecture().rope_style, piece.begin, rows(query));
+    ops::rope(stream_, rope_, architecture().rope_style, piece.begin, rows(key));
+    ops::store_kv(stream_, cache_.view(piece.slot, static_cast<int>(layer)), piece.begin, rows(key), rows(value));
+  }
+  timer.lap(Operation::rope_and_store);
+  for (const Piece& piece : pieces_)
+    ops::attention(stream_, cache_.view(piece.slot, static_cast<int>(layer)), piece.begin,
+                   query.row_range(piece.first_row, piece.rows()), attended.row_range(piece.first_row, piece.rows()));
+  timer.lap(Operation::attention);
+  workspace_.activations.assign(stream_, attended, needs_blocks(w.attention_output));
+  ops::linear(stream_, w.attention_output, workspace_.activations, workspace_.update.rows(piece_rows_));
+  timer.lap(Operation::attention_output);
+  add_update(timer);
+}
+
+void Transformer::feed_forward(std::size_t layer, LapTimer& timer) {
+  const LayerWeights& w = weights_.layers[layer];
+  const MatrixView<float> normed = workspace_.normed.rows(piece_rows_);
+  const MatrixView<float> gate = workspace_.gate.rows(piece_rows_);
+  const MatrixView<float> up = workspace_.up.rows(piece_rows_);
+  ops::rms_norm(stream_, workspace_.residual.rows(piece_rows_), w.feed_forward_norm, architecture().rms_epsilon,
+                normed);
+  workspace_.activations.assign(stream_, normed, needs_blocks(w.gate, w.up));
+  timer.lap(Operation::norm);
+  ops::linear(stream_, {{{&w.gate, gate}, {&w.up, up}}}, workspace_.activations);
+  timer.lap(Operation::gate_and_up);
+  ops::swiglu(stream_, gate, up, gate);
+  workspace_.activations.assign(stream_, gate, needs_blocks(w.down));
+  timer.lap(Operation::swiglu);
+  ops::linear(stream_, w.down, workspace_.activations, workspace_.update.rows(piece_rows_));
+  timer.lap(Operation::down);
+  add_update(timer);
+}
+
+/// Adds a block's output to the residual stream; first the ranks' parts of it to one another.
+void Transformer::add_update(LapTimer& timer) {
+  const MatrixView<float> update = workspace_.update.rows(piece_rows_);
+  if (group_) group_->sum_in_rank_order({update.data, static_cast<std::size_t>(update.rows * update.cols)});
+  timer.lap(Operation::reduce);
+  ops::add(stream_, update, workspace_.residual.rows(piece_rows_));
+  timer.lap(Operation::norm);
+}
+
+/// The rows whose next token is wanted, normalised, one after another: [outputs, width].
+MatrixView<const float> Transformer::normalise_outputs() {
+  const MatrixView<float> residual = workspace_.residual.rows(piece_rows_);
+  const MatrixView<float> normed = workspace_.normed.rows(piece_rows_);
+  std::int64_t outputs = 0;
+  for (const Piece& piece : pieces_) {
+    if (piece.outputs == 0) continue;
+    const std::int64_t first = piece.first_row + piece.rows() - piece.outputs;
+    ops::rms_norm(stream_, residual.row_range(first, piece.outputs), weights_.output_norm, architecture().rms_epsilon,
+                  normed.row_range(outputs, piece.outputs));
+    outputs += piece.outputs;
+  }
+  return normed.row_range(0, outputs);
+}
+
+void Transformer::find_best(MatrixView<const float> outputs, std::span<Token> next) {
+  workspace_.activations.assign(stream_, outputs, needs_blocks(weights_.head));
+  const std::span<Best> best = std::span(best_).first(next.size());
+  ops::linear_argmax(stream_, weights_.head, workspace_.activations, static_cast<Token>(shard_.vocabulary.begin), best);
+  if (group_) group_->best_of_all(best);
+  std::ranges::transform(best, next.begin(), &Best::token);
+}
+
+/// Gathers row by row, as the parts of a row lie next to one another only there.
+void Transformer::write_logits(MatrixView<const float> outputs, MatrixView<float> out) {
+  workspace_.activations.assign(stream_, outputs, needs_blocks(weights_.head));
+  if (!group_) return ops::linear(stream_, weights_.head, workspace_.activations, out);
+  RowBuffer own(outputs.rows, shard_.vocabulary.size());
+  const MatrixView<float> part = own.rows(outputs.rows);
+  ops::linear(stream_, weights_.head, workspace_.activations, part);
+  for (std::int64_t r = 0; r < outputs.rows; ++r)
+    group_->gather({part.row(r), static_cast<std::size_t>(part.cols)},
+                   {out.row(r), static_cast<std::size_t>(out.cols)});
+}
+
+void Transformer::forward(std::span<const Segment> segments, std::span<Token> next) {
+  std::size_t wanted = 0;
+  for (const Segment& segment : segments) wanted += static_cast<std::size_t>(segment.outputs);
+  expect(next.size() == wanted, "there is one place for every wanted token");
+  pass(segments, [&](MatrixView<const float> outputs) {
+    find_best(outputs, next.first(static_cast<std::size_t>(outputs.rows)));
+    next = next.subspan(static_cast<std::size_t>(outputs.rows));
+  });
+}
+
+void Transformer::logits(Slot slot, std::span<const Token> tokens, MatrixView<float> out) {
+  const auto rows = static_cast<std::int64_t>(tokens.size());
+  expect(out.rows == rows && out.cols == vocabulary_size(), "logits are [tokens, vocabulary]");
+  const Segment segment{slot, length(slot), tokens, static_cast<int>(rows)};
+  std::int64_t written = 0;
+  pass(std::span(&segment, 1), [&](MatrixView<const float> outputs) {
+    write_logits(outputs, out.row_range(written, outputs.rows));
+    written += outputs.rows;
+  });
+}
+
+}  // namespace pipespec::model

@@ -1,0 +1,112 @@
+/// A LLaMA-like transformer, alone or as one rank of a tensor-parallel group.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "comm/group.hpp"
+#include "device/device.hpp"
+#include "model/checkpoint.hpp"
+#include "model/kv_cache.hpp"
+#include "model/language_model.hpp"
+#include "model/operation_times.hpp"
+#include "model/shard.hpp"
+#include "model/weights.hpp"
+#include "model/workspace.hpp"
+#include "ops/matrix_view.hpp"
+#include "ops/rope.hpp"
+
+namespace pipespec::model {
+
+/// How a checkpoint is to be run.
+struct ModelOptions {
+  WeightFormat weights = WeightFormat::native;
+  std::vector<int> layers;  ///< which of the model's layers, ascending; empty: all
+  int slots = 1;            ///< sequences held at once
+  Position context = 0;     ///< positions a slot has room for; 0: as many as the model was trained for
+  int threads = 1;
+};
+
+/// LLaMA's forward pass (Touvron et al. 2023) with grouped-query attention and a KV cache. The rows of a segment are
+/// cut at the multiples of `chunk_rows` of their position, and pieces of several segments share the linear operations.
+/// With a group every rank makes the same calls with the same arguments and gets the same results.
+/// Owns weights, cache, workspace and threads, shares the checkpoint; the group must outlive it. Not thread-safe.
+/// A forward pass allocates nothing.
+class Transformer final : public LanguageModel {
+ public:
+  static constexpr Position chunk_rows = 128;
+
+  /// Loads the weights. Throws UserError if the options do not fit the checkpoint (layers, context, tensor parallel).
+  Transformer(std::shared_ptr<const Checkpoint> checkpoint, const ModelOptions& options, comm::Group* group = nullptr);
+
+  int vocabulary_size() const override { return architecture().vocabulary; }
+  Position context_length() const override { return cache_.context(); }
+  int slots() const override { return cache_.slots(); }
+  Position length(Slot slot) const override { return cache_.length(slot); }
+  void truncate(Slot slot, Position length) override { cache_.truncate(slot, length); }
+  void forward(std::span<const Segment> segments, std::span<Token> next) override;
+
+  /// Appends `tokens` to `slot` as forward() does and writes the logits after every one of them, the whole vocabulary's
+  /// on every rank. out [tokens, vocabulary_size()].
+  void logits(Slot slot, std::span<const Token> tokens, ops::MatrixView<float> out);
+
+  /// From now on adds what each operation of a pass takes to `times` (nullptr: no longer).
+  void measure(OperationTimes* times) { times_ = times; }
+
+  const Architecture& architecture() const { return checkpoint_->architecture(); }
+  int layer_count() const { return static_cast<int>(weights_.layers.size()); }  ///< that run
+
+  /// Bytes of packed weights of this rank: what a pass over one row reads.
+  std::int64_t weight_bytes() const;
+
+  /// Multiply-adds of one row in this rank's matrices, without attention.
+  std::int64_t multiply_adds_per_row() const;
+
+ private:
+  /// Consecutive rows of one segment within a chunk.
+  struct Piece {
+    Slot slot = 0;
+    Position begin = 0;
+    std::span<const Token> tokens;
+    std::int64_t first_row = 0;  ///< in the chunk
+    std::int64_t outputs = 0;    ///< of the last rows
+    std::int64_t rows() const { return static_cast<std::int64_t>(tokens.size()); }
+  };
+
+  template <class Head>
+  void pass(std::span<const Segment> segments, Head&& head);
+  template <class Head>
+  void run_chunk(Head&& head);
+  void embed(LapTimer& timer);
+  void attend(std::size_t layer, LapTimer& timer);
+  void feed_forward(std::size_t layer, LapTimer& timer);
+  void add_update(LapTimer& timer);
+  ops::MatrixView<const float> normalise_outputs();
+  void find_best(ops::MatrixView<const float> outputs, std::span<Token> next);
+  void write_logits(ops::MatrixView<const float> outputs, ops::MatrixView<float> out);
+  void check(const Segment& segment) const;
+
+  std::shared_ptr<const Checkpoint> checkpoint_;
+  comm::Group* group_;  // nullptr: alone
+  Shard shard_;
+  device::Stream stream_;
+  Weights weights_;
+  KvCache cache_;
+  ops::RopeTable rope_;
+  Workspace workspace_;
+  std::vector<Piece> pieces_;    // of the chunk being computed
+  std::int64_t piece_rows_ = 0;  // of all of them
+  std::vector<Best> best_;       // [chunk_rows]
+  OperationTimes* times_ = nullptr;
+};
+
+/// Where the group's calling rank stands; nullptr: alone.
+TensorParallel place_in(const comm::Group* group);
+
+/// The extents of the cache of a Transformer made with these arguments. Throws UserError if the context is longer than
+/// the model's.
+KvCache::Extents cache_extents(const Checkpoint& checkpoint, const ModelOptions& options, const Shard& shard);
+
+}  // namespace pipespec::model

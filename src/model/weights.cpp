@@ -1,0 +1,164 @@
+#include "model/weights.hpp"
+
+#include <fmt/ranges.h>
+
+#include <atomic>
+#include <span>
+#include <utility>
+
+#include "core/error.hpp"
+#include "ops/dequantize.hpp"
+
+namespace pipespec::model {
+namespace {
+
+/// A matrix to be packed.
+struct Job {
+  const StoredTensor* tensor;
+  MatrixPart part;
+  ops::PackedMatrix* packed;
+};
+
+/// The stored bytes from the part's first weight on.
+std::span<const std::byte> part_bytes(const StoredTensor& tensor, const MatrixPart& part) {
+  const std::int64_t first =
+      part.rows.begin * ops::row_bytes(tensor.type, tensor.extents.cols) + ops::row_bytes(tensor.type, part.cols.begin);
+  return tensor.bytes.subspan(static_cast<std::size_t>(first));
+}
+
+/// The part's weights as f32 or bf16, row after row.
+template <class T>
+device::Buffer<T> widen(const StoredTensor& tensor, const MatrixPart& part) {
+  const auto cols = static_cast<std::size_t>(part.cols.size());
+  const auto stride = static_cast<std::size_t>(ops::row_bytes(tensor.type, tensor.extents.cols));
+  const auto stored = part_bytes(tensor, part);
+  device::Buffer<T> wide(static_cast<std::size_t>(part.rows.size()) * cols);
+  std::vector<float> row(cols);
+  for (std::size_t r = 0; r < static_cast<std::size_t>(part.rows.size()); ++r) {
+    const auto target = wide.span().subspan(r * cols, cols);
+    if constexpr (std::is_same_v<T, float>) {
+      ops::dequantize_row(tensor.type, stored.subspan(r * stride), target);
+    } else {
+      ops::dequantize_row(tensor.type, stored.subspan(r * stride), row);
+      ops::round_to_bf16(row, target);
+    }
+  }
+  return wide;
+}
+
+template <class T>
+ops::PackedMatrix pack_widened(ops::WeightType type, const StoredTensor& tensor, const MatrixPart& part) {
+  const device::Buffer<T> wide = widen<T>(tensor, part);
+  return ops::PackedMatrix::pack(type, std::as_bytes(wide.span()), part.rows.size(), part.cols.size(),
+                                 part.cols.size() * std::int64_t{sizeof(T)});
+}
+
+ops::PackedMatrix pack(const StoredTensor& tensor, const MatrixPart& part, WeightFormat format) {
+  const ops::WeightType type = packed_type(tensor.type, format);
+  if (type == tensor.type)
+    return ops::PackedMatrix::pack(type, part_bytes(tensor, part), part.rows.size(), part.cols.size(),
+                                   ops::row_bytes(type, tensor.extents.cols));
+  return type == ops::WeightType::f32 ? pack_widened<float>(type, tensor, part)
+                                      : pack_widened<std::uint16_t>(type, tensor, part);
+}
+
+std::vector<float> read_norm(const Checkpoint& checkpoint, TensorRole role, int layer = 0) {
+  const StoredTensor& tensor = checkpoint.tensor(role, layer);
+  std::vector<float> values(static_cast<std::size_t>(tensor.extents.cols));
+  ops::dequantize_row(tensor.type, tensor.bytes, values);
+  return values;
+}
+
+/// Every thread takes the next job that nobody has taken.
+void run_jobs(const std::vector<Job>& jobs, WeightFormat format, device::ThreadPool& pool) {
+  std::atomic<std::size_t> next{0};
+  pool.parallel_for(pool.threads(), [&](std::int64_t, std::int64_t) {
+    for (std::size_t i = next++; i < jobs.size(); i = next++)
+      *jobs[i].packed = pack(*jobs[i].tensor, jobs[i].part, format);
+  });
+}
+
+}  // namespace
+
+MatrixPart part_of(const Architecture& a, const Shard& shard, TensorRole role) {
+  const Extents whole = extents_of(a, role);
+  const Range all_rows{0, whole.rows}, all_cols{0, whole.cols};
+  const Range heads{shard.heads.begin * a.head_dim, shard.heads.end * a.head_dim};
+  const Range kv_heads{shard.kv_heads.begin * a.head_dim, shard.kv_heads.end * a.head_dim};
+  switch (role) {
+    case TensorRole::query:
+      return {heads, all_cols};
+    case TensorRole::key:
+    case TensorRole::value:
+      return {kv_heads, all_cols};
+    case TensorRole::attention_output:
+      return {all_rows, heads};
+    case TensorRole::gate:
+    case TensorRole::up:
+      return {shard.feed_forward, all_cols};
+    case TensorRole::down:
+      return {all_rows, shard.feed_forward};
+    case TensorRole::head:
+      return {shard.vocabulary, all_cols};
+    default:
+      return {all_rows, all_cols};
+  }
+}
+
+ops::WeightType packed_type(ops::WeightType stored, WeightFormat format) {
+  switch (format) {
+    case WeightFormat::native:
+      return stored;
+    case WeightFormat::bf16:
+      return ops::WeightType::bf16;
+    case WeightFormat::f32:
+      return ops::WeightType::f32;
+  }
+  throw ContractError("unknown weight format");
+}
+
+std::vector<int> select_layers(const std::vector<int>& chosen, int layers, const std::string& source) {
+  std::vector<int> selected = chosen;
+  if (chosen.empty())
+    for (int layer = 0; layer < layers; ++layer) selected.push_back(layer);
+  int previous = -1;
+  for (const int layer : selected) {
+    validate(layer >= 0 && layer < layers, "layer {} does not exist ({} has {} layers): choose from 0 to {}", layer,
+             source, layers, layers - 1);
+    validate(layer > previous, "layers [{}] of {} are not in order (each once, ascending): sort them",
+             fmt::join(chosen, ", "), source);
+    previous = layer;
+  }
+  return selected;
+}
+
+Weights load_weights(const Checkpoint& checkpoint, const Shard& shard, const std::vector<int>& layers,
+                     WeightFormat format, device::Stream& stream) {
+  const Architecture& a = checkpoint.architecture();
+  Weights weights;
+  weights.layers.resize(layers.size());
+  std::vector<Job> jobs;
+  const auto add = [&](TensorRole role, int layer, ops::PackedMatrix& packed) {
+    jobs.push_back({&checkpoint.tensor(role, layer), part_of(a, shard, role), &packed});
+  };
+  add(TensorRole::head, 0, weights.head);  // by far the largest, so it goes first
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    LayerWeights& to = weights.layers[i];
+    to.attention_norm = read_norm(checkpoint, TensorRole::attention_norm, layers[i]);
+    to.feed_forward_norm = read_norm(checkpoint, TensorRole::feed_forward_norm, layers[i]);
+    add(TensorRole::query, layers[i], to.query);
+    add(TensorRole::key, layers[i], to.key);
+    add(TensorRole::value, layers[i], to.value);
+    add(TensorRole::attention_output, layers[i], to.attention_output);
+    add(TensorRole::gate, layers[i], to.gate);
+    add(TensorRole::up, layers[i], to.up);
+    add(TensorRole::down, layers[i], to.down);
+  }
+  run_jobs(jobs, format, stream.pool());
+  weights.output_norm = read_norm(checkpoint, TensorRole::output_norm);
+  const StoredTensor& embedding = checkpoint.tensor(TensorRole::embedding);
+  weights.embedding = {embedding.type, embedding.bytes, embedding.extents.rows, embedding.extents.cols};
+  return weights;
+}
+
+}  // namespace pipespec::model

@@ -1,0 +1,44 @@
+/// The intermediate results of a forward pass.
+#pragma once
+
+#include <cstdint>
+
+#include "device/buffer.hpp"
+#include "device/device.hpp"
+#include "model/architecture.hpp"
+#include "model/shard.hpp"
+#include "ops/activations.hpp"
+#include "ops/matrix_view.hpp"
+
+namespace pipespec::model {
+
+/// A matrix with room for a chunk's rows.
+class RowBuffer {
+ public:
+  RowBuffer(std::int64_t rows, std::int64_t cols) : cols_(cols), data_(static_cast<std::size_t>(rows * cols)) {}
+  ops::MatrixView<float> rows(std::int64_t count) { return {data_.data(), count, cols_}; }
+
+ private:
+  std::int64_t cols_;
+  device::Buffer<float> data_;
+};
+
+/// Everything a chunk of at most `rows` rows writes on its way through the layers. Sized once: a pass allocates
+/// nothing.
+struct Workspace {
+  Workspace(device::Stream& stream, const Architecture& architecture, const Shard& shard, std::int64_t rows);
+
+  /// Memory of a workspace made with the same arguments.
+  static std::int64_t bytes(const Architecture& architecture, const Shard& shard, std::int64_t rows);
+
+  RowBuffer residual;    // [rows, width]
+  RowBuffer normed;      // [rows, width]
+  RowBuffer query;       // [rows, own heads * head_dim]
+  RowBuffer key, value;  // [rows, own kv_heads * head_dim]
+  RowBuffer attended;    // [rows, own heads * head_dim]
+  RowBuffer gate, up;    // [rows, own feed_forward]
+  RowBuffer update;  // [rows, width] what a block adds to the residual stream; with tensor parallelism this rank's part
+  ops::Activations activations;
+};
+
+}  // namespace pipespec::model
