@@ -20,6 +20,11 @@ class Activations {
   /// Takes x [rows, in] over; with NeedsBlocks::yes `in` must be a multiple of 32 and x finite.
   void assign(device::Stream& stream, MatrixView<const float> x, NeedsBlocks needs_blocks);
 
+  /// Memory of the blocks of one row of `in` values.
+  static constexpr std::int64_t bytes_per_row(std::int64_t in) {
+    return in + in / 32 * static_cast<std::int64_t>(2 * sizeof(float) + sizeof(std::int32_t));
+  }
+
   std::int64_t rows() const { return x_.rows; }
   std::int64_t in() const { return x_.cols; }
   NeedsBlocks blocks() const { return blocks_; }

@@ -35,6 +35,9 @@ class PackedMatrix {
   WeightType type() const { return type_; }
   std::size_t bytes() const { return data_.size(); }  ///< of memory, filling included
 
+  /// bytes() of a matrix of this type and these extents.
+  static std::size_t bytes(WeightType type, std::int64_t out, std::int64_t in);
+
   std::int64_t tiles() const { return (out_ + tile_outputs - 1) / tile_outputs; }
   std::size_t tile_bytes() const { return tile_bytes_; }
   const std::byte* tile(std::int64_t index) const {

@@ -24,6 +24,11 @@ class RopeTable {
   /// scaling). Angles are rounded to f32 as the published implementations do. head_dim is even.
   RopeTable(Position context, int head_dim, float base, std::span<const float> factors = {});
 
+  /// Memory of a table of these extents.
+  static constexpr std::int64_t bytes(Position context, int head_dim) {
+    return std::int64_t{context} * head_dim * std::int64_t{sizeof(float)};
+  }
+
   Position context() const { return context_; }
   int head_dim() const { return head_dim_; }
   const float* cosines(Position position) const { return cosines_.data() + offset(position); }  ///< [head_dim/2]
