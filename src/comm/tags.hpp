@@ -1,0 +1,13 @@
+/// The one registry of message tags: two kinds of traffic on one communicator never share a tag.
+#pragma once
+
+namespace pipespec::comm {
+
+enum class Tag : int {
+  protocol = 1,    ///< messages of the stage protocol, between the leaders of stages
+  stage_command,   ///< a stage's leader to its tensor-parallel peers
+  stop_request,    ///< any rank to the target's leader: a signal asks the job to stop
+  clock,           ///< ping-pong that measures clock offsets
+};
+
+}  // namespace pipespec::comm
