@@ -30,7 +30,7 @@ Workspace::Workspace(device::Stream& stream, const Architecture& a, const Shard&
 std::int64_t Workspace::bytes(const Architecture& a, const Shard& shard, std::int64_t rows) {
   const std::int64_t floats = 3 * std::int64_t{a.width} + 2 * shard.heads.size() * a.head_dim +
                               2 * shard.kv_heads.size() * a.head_dim + 2 * shard.feed_forward.size();
-  return rows * (floats * std::int64_t{sizeof(float)} + ops::Activations::bytes_per_row(widest_input(a, shard)));
+  return rows * floats * std::int64_t{sizeof(float)} + ops::Activations::bytes(rows, widest_input(a, shard));
 }
 
 }  // namespace pipespec::model

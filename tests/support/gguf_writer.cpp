@@ -1,0 +1,194 @@
+#include "support/gguf_writer.hpp"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cmath>
+#include <fstream>
+#include <stdexcept>
+
+namespace pipespec::testing {
+namespace {
+
+constexpr std::uint64_t alignment = 32;
+constexpr std::size_t block = 32;
+
+template <class T>
+void append(std::vector<std::byte>& to, T value) {
+  const auto bytes = std::bit_cast<std::array<std::byte, sizeof(T)>>(value);
+  to.insert(to.end(), bytes.begin(), bytes.end());
+}
+
+void append(std::vector<std::byte>& to, const std::string& text) {
+  append(to, static_cast<std::uint64_t>(text.size()));
+  for (const char c : text) to.push_back(static_cast<std::byte>(c));
+}
+
+/// Stores a half-precision number and returns its value.
+float append_half(std::vector<std::byte>& to, float value) {
+  const auto half = static_cast<_Float16>(value);
+  append(to, half);
+  return static_cast<float>(half);
+}
+
+float append_bfloat(std::vector<std::byte>& to, float value) {
+  const auto bits = std::bit_cast<std::uint32_t>(value);
+  const auto rounded = static_cast<std::uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+  append(to, rounded);
+  return std::bit_cast<float>(static_cast<std::uint32_t>(rounded) << 16);
+}
+
+float reciprocal(float scale) {
+  return scale == 0 ? 0 : 1 / scale;
+}
+
+float nibble(float value) {
+  return std::clamp(std::round(value), 0.0f, 15.0f);
+}
+
+void append_q8_0(std::vector<std::byte>& to, std::span<float> x) {
+  float largest = 0;
+  for (const float v : x) largest = std::max(largest, std::abs(v));
+  const float scale = append_half(to, largest / 127);
+  for (float& v : x) {
+    const float q = std::clamp(std::round(v * reciprocal(scale)), -127.0f, 127.0f);
+    append(to, static_cast<std::int8_t>(q));
+    v = scale * q;
+  }
+}
+
+/// Value i sits in the low half of byte i, value i + 16 in the high half.
+void append_nibbles(std::vector<std::byte>& to, std::span<const float> q) {
+  for (std::size_t i = 0; i < block / 2; ++i)
+    append(to, static_cast<std::uint8_t>(static_cast<int>(q[i]) | static_cast<int>(q[i + block / 2]) << 4));
+}
+
+void append_q4_0(std::vector<std::byte>& to, std::span<float> x) {
+  const float extreme = *std::ranges::max_element(x, {}, [](float v) { return std::abs(v); });
+  const float scale = append_half(to, extreme / -8);
+  std::array<float, block> q;
+  for (std::size_t i = 0; i < block; ++i) {
+    q[i] = nibble(x[i] * reciprocal(scale) + 8);
+    x[i] = scale * (q[i] - 8);
+  }
+  append_nibbles(to, q);
+}
+
+void append_q4_1(std::vector<std::byte>& to, std::span<float> x) {
+  const auto [low, high] = std::ranges::minmax(x);
+  const float scale = append_half(to, (high - low) / 15);
+  const float minimum = append_half(to, low);
+  std::array<float, block> q;
+  for (std::size_t i = 0; i < block; ++i) {
+    q[i] = nibble((x[i] - minimum) * reciprocal(scale));
+    x[i] = scale * q[i] + minimum;
+  }
+  append_nibbles(to, q);
+}
+
+/// Writes a value without its type, or a number standing for its type (GGUF's numbering).
+struct ValueBytes {
+  std::vector<std::byte>& to;
+  void operator()(bool v) const { append(to, static_cast<std::uint8_t>(v)); }
+  void operator()(const std::string& v) const { append(to, v); }
+  template <class T>
+  void operator()(T v) const {
+    append(to, v);
+  }
+  template <class T>
+  void operator()(const std::vector<T>& v) const {
+    append(to, number(T{}));
+    append(to, static_cast<std::uint64_t>(v.size()));
+    for (const T& element : v) (*this)(element);
+  }
+  static std::uint32_t number(std::uint32_t) { return 4; }
+  static std::uint32_t number(std::int32_t) { return 5; }
+  static std::uint32_t number(float) { return 6; }
+  static std::uint32_t number(bool) { return 7; }
+  static std::uint32_t number(const std::string&) { return 8; }
+  template <class T>
+  static std::uint32_t number(const std::vector<T>&) {
+    return 9;
+  }
+};
+
+void pad(std::vector<std::byte>& bytes) {
+  bytes.resize((bytes.size() + alignment - 1) / alignment * alignment);
+}
+
+}  // namespace
+
+std::vector<std::byte> encode(io::GgmlType type, std::span<float> values) {
+  std::vector<std::byte> bytes;
+  const auto each = [&](auto append_value) {
+    for (float& v : values) v = append_value(bytes, v);
+  };
+  const auto blocks = [&](auto append_block) {
+    if (values.size() % block != 0) throw std::invalid_argument("a quantised row holds whole blocks");
+    for (std::size_t i = 0; i < values.size(); i += block) append_block(bytes, values.subspan(i, block));
+  };
+  switch (type) {
+    case io::GgmlType::f32:
+      for (const float v : values) append(bytes, v);
+      break;
+    case io::GgmlType::f16:
+      each(append_half);
+      break;
+    case io::GgmlType::bf16:
+      each(append_bfloat);
+      break;
+    case io::GgmlType::q8_0:
+      blocks(append_q8_0);
+      break;
+    case io::GgmlType::q4_0:
+      blocks(append_q4_0);
+      break;
+    case io::GgmlType::q4_1:
+      blocks(append_q4_1);
+      break;
+    default:
+      throw std::invalid_argument("no encoder for this type");
+  }
+  return bytes;
+}
+
+GgufWriter::Tensor& GgufWriter::tensor(const std::string& name) {
+  const auto found = std::ranges::find(tensors_, name, &Tensor::name);
+  if (found == tensors_.end()) throw std::out_of_range("no tensor " + name);
+  return *found;
+}
+
+void GgufWriter::remove_tensor(const std::string& name) {
+  tensor(name);
+  std::erase_if(tensors_, [&](const Tensor& t) { return t.name == name; });
+}
+
+void GgufWriter::write(const std::filesystem::path& path) const {
+  std::vector<std::byte> head;
+  for (const char c : {'G', 'G', 'U', 'F'}) head.push_back(static_cast<std::byte>(c));
+  append(head, std::uint32_t{3});
+  append(head, static_cast<std::uint64_t>(tensors_.size()));
+  append(head, static_cast<std::uint64_t>(metadata_.size()));
+  for (const auto& [key, value] : metadata_) {
+    append(head, key);
+    append(head, std::visit([](const auto& v) { return ValueBytes::number(v); }, value));
+    std::visit(ValueBytes{head}, value);
+  }
+  std::vector<std::byte> data;
+  for (const Tensor& t : tensors_) {
+    append(head, t.name);
+    append(head, static_cast<std::uint32_t>(t.dims.size()));
+    for (const std::uint64_t dim : t.dims) append(head, dim);
+    append(head, static_cast<std::uint32_t>(t.type));
+    append(head, static_cast<std::uint64_t>(data.size()));
+    data.insert(data.end(), t.bytes.begin(), t.bytes.end());
+    pad(data);
+  }
+  pad(head);
+  std::ofstream out(path, std::ios::binary);
+  out.exceptions(std::ios::failbit | std::ios::badbit);
+  out.write(reinterpret_cast<const char*>(head.data()), static_cast<std::streamsize>(head.size()));
+  out.write(reinterpret_cast<const char*>(data.data()), static_cast<std::streamsize>(data.size()));
+}
+
+}  // namespace pipespec::testing

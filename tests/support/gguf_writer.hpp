@@ -1,0 +1,46 @@
+/// Writes GGUF files for tests: good ones, and ones with a fault.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <span>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "io/ggml_type.hpp"
+
+namespace pipespec::testing {
+
+/// Encodes `values` in `type` (F32, F16, BF16, Q8_0, Q4_0, Q4_1; whole blocks) and replaces them by what the stored
+/// bytes mean.
+std::vector<std::byte> encode(io::GgmlType type, std::span<float> values);
+
+/// A GGUF file being put together (version 3). Nothing is checked: a test may write nonsense.
+class GgufWriter {
+ public:
+  using Value = std::variant<bool, std::uint32_t, std::int32_t, float, std::string, std::vector<std::string>,
+                             std::vector<std::int32_t>>;
+  struct Tensor {
+    std::string name;
+    io::GgmlType type = io::GgmlType::f32;
+    std::vector<std::uint64_t> dims;  ///< in GGUF's order: a row's length first
+    std::vector<std::byte> bytes;
+  };
+
+  void set(const std::string& key, Value value) { metadata_[key] = std::move(value); }
+  void remove(const std::string& key) { metadata_.erase(key); }
+  void add_tensor(Tensor tensor) { tensors_.push_back(std::move(tensor)); }
+  void remove_tensor(const std::string& name);
+  Tensor& tensor(const std::string& name);  ///< throws std::out_of_range
+
+  void write(const std::filesystem::path& path) const;
+
+ private:
+  std::map<std::string, Value> metadata_;
+  std::vector<Tensor> tensors_;
+};
+
+}  // namespace pipespec::testing
