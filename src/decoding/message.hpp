@@ -4,6 +4,7 @@
 /// target starts and finishes sequences. A link must keep the order of its messages; nothing else is asked of it.
 #pragma once
 
+#include <optional>
 #include <variant>
 #include <vector>
 
@@ -61,6 +62,16 @@ struct Shutdown {
 };
 
 using Message = std::variant<Tokens, Correction, Progress, Start, Finish, Shutdown>;
+
+/// The sequence a message is about; Shutdown is about none.
+inline std::optional<SequenceId> sequence_of(const Message& message) {
+  return std::visit(
+      [](const auto& m) -> std::optional<SequenceId> {
+        if constexpr (requires { m.sequence; }) return m.sequence;
+        return std::nullopt;
+      },
+      message);
+}
 
 /// A message and the stage it goes to.
 struct Outgoing {

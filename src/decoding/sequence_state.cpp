@@ -4,11 +4,12 @@
 #include <utility>
 
 #include "core/error.hpp"
+#include "decoding/digest.hpp"
 
 namespace pipespec::decoding {
 
-SequenceState::SequenceState(const StageOptions& options, const Start& start)
-    : options_(options),
+SequenceState::SequenceState(std::shared_ptr<const StageOptions> options, const Start& start)
+    : options_(std::move(options)),
       sequence_(start.sequence),
       prompt_length_(static_cast<Position>(start.prompt.size())),
       max_length_(start.max_length),
@@ -21,7 +22,7 @@ SequenceState::SequenceState(const StageOptions& options, const Start& start)
       reported_confirmed_(prompt_length_) {
   expect(prompt_length_ > 0, "a prompt has at least one token");
   expect(max_length_ > prompt_length_, "a sequence has room for at least one token");
-  if (is_synchronous() && options_.is_first()) grant_turn(prompt_length_);
+  if (is_synchronous() && options_->is_first()) grant_turn(prompt_length_);
 }
 
 // ---------------------------------------------------------------------------------------------------- messages
@@ -80,10 +81,11 @@ void SequenceState::receive(const Progress& message) {
 // -------------------------------------------------------------------------------------------------------- work
 
 std::optional<Work> SequenceState::next_work() {
-  const bool fill_cache = is_synchronous() && !options_.is_first() && kv_length_ == 0 && length() > 1 && !outstanding_;
+  const bool fill_cache = is_synchronous() && !options_->is_first() && kv_length_ == 0 && length() > 1 && !outstanding_;
   if (!fill_cache && !may_step()) return std::nullopt;
   outstanding_ = true;
-  if (!options_.has_model) return Proposal{sequence_, length(), room(), version_};
+  is_outdated_ = false;
+  if (!options_->has_model) return Proposal{sequence_, length(), room()};
   Pass pass = next_pass();
   if (fill_cache) {  // all but the last row of the prompt, while the stages below draft
     pass.tokens.resize(length() - 1);
@@ -111,11 +113,12 @@ StepResult SequenceState::complete(const Pass& pass, std::span<const Token> outp
   if (kv_length_ == pass.begin) {
     while (kept < rows && pass.begin + kept < length() && pass.tokens[kept] == view_[pass.begin + kept]) ++kept;
   }
+  const Position first_output = rows - pass.outputs;
+  const bool is_known = pass.begin + kept == length() && kept > first_output;  // the token after the view
   StepResult result;
-  result.void_ = pass.begin + kept != length() && pass.outputs > 0;
-  if (!result.void_ && pass.outputs > 0) {
+  result.void_ = pass.outputs > 0 && !is_known;
+  if (is_known) {
     // Each own token decides whether the row after it, a draft, was computed from the right text.
-    const Position first_output = rows - pass.outputs;
     for (Position at = length();; ++at) {
       const Token own = outputs[kept - 1 - first_output];
       result.appended.push_back(own);
@@ -130,7 +133,7 @@ StepResult SequenceState::complete(const Pass& pass, std::span<const Token> outp
 
   if (!result.appended.empty()) adopt(length(), result.appended);
   if (pass.outputs > 0) stepped_ = true;
-  if (options_.is_target() && (has_ended() || length() >= max_length_)) {
+  if (options_->is_target() && (has_ended() || length() >= max_length_)) {
     result.finished = has_ended() ? FinishReason::end_token : FinishReason::length;
   }
   flush();
@@ -140,11 +143,11 @@ StepResult SequenceState::complete(const Pass& pass, std::span<const Token> outp
 StepResult SequenceState::complete(const Proposal& proposal, std::span<const Token> tokens) {
   expect(std::exchange(outstanding_, false), "a result belongs to outstanding work");
   StepResult result;
-  result.void_ = proposal.version != version_;
+  result.void_ = is_outdated_;
   if (result.void_) {
     result.wasted = static_cast<int>(tokens.size());
   } else if (tokens.empty()) {
-    exhausted_version_ = version_;
+    is_exhausted_ = true;
   } else {
     for (const Token token : tokens.first(std::min<std::size_t>(tokens.size(), proposal.max_tokens))) {
       result.appended.push_back(token);
@@ -157,7 +160,7 @@ StepResult SequenceState::complete(const Proposal& proposal, std::span<const Tok
 }
 
 bool SequenceState::is_end_token(Token token) const {
-  return std::find(options_.end_tokens.begin(), options_.end_tokens.end(), token) != options_.end_tokens.end();
+  return std::find(options_->end_tokens.begin(), options_->end_tokens.end(), token) != options_->end_tokens.end();
 }
 
 bool SequenceState::has_ended() const {
@@ -165,27 +168,27 @@ bool SequenceState::has_ended() const {
 }
 
 bool SequenceState::is_synchronous() const {
-  return options_.schedule == Schedule::synchronous && options_.stages > 1;
+  return options_->schedule == Schedule::synchronous && options_->stages > 1;
 }
 
 /// Tokens the view may still grow by before the stage pauses.
 int SequenceState::room() const {
   const int to_limit = max_length_ - length();
-  if (options_.is_target()) return to_limit;
+  if (options_->is_target()) return to_limit;
   if (is_synchronous())
-    return options_.is_first() ? std::min(to_limit, round_ + options_.lookahead - length()) : to_limit;
-  return std::min(to_limit, acknowledged_ + options_.max_ahead - length());
+    return options_->is_first() ? std::min(to_limit, round_ + options_->lookahead - length()) : to_limit;
+  return std::min(to_limit, acknowledged_ + options_->max_ahead - length());
 }
 
 bool SequenceState::may_step() const {
   if (outstanding_ || has_ended() || room() <= 0) return false;
   if (is_synchronous() && !turn_) return false;
-  return options_.has_model || exhausted_version_ != version_;
+  return options_->has_model || !is_exhausted_;
 }
 
 /// A draft is only worth a row if its successor can be committed: none after an end token, none at the limit.
 int SequenceState::drafts_to_check() const {
-  const auto most = std::min({static_cast<std::ptrdiff_t>(options_.window) - 1, std::ssize(draft_),
+  const auto most = std::min({static_cast<std::ptrdiff_t>(options_->window) - 1, std::ssize(draft_),
                               static_cast<std::ptrdiff_t>(max_length_) - length() - 1});
   const auto end = std::find_if(draft_.begin(), draft_.begin() + std::max<std::ptrdiff_t>(most, 0),
                                 [this](Token token) { return is_end_token(token); });
@@ -200,11 +203,13 @@ void SequenceState::adopt(Position from, std::span<const Token> tokens) {
   const bool is_rollback = from < length();
   view_.resize(from);
   view_.insert(view_.end(), tokens.begin(), tokens.end());
-  ++version_;
+  is_outdated_ = true;
+  is_exhausted_ = false;
   kv_length_ = std::min(kv_length_, from);
-  if (options_.is_first()) return;
+  if (options_->is_first()) return;
   if (is_rollback) {
-    if (received_ > from || reported_ > from) send_correction(from);
+    // What the stage below was told past its own stream may lie beyond a difference that is still on its way up.
+    if (received_ > from || reported_ > from) send_correction(std::min(from, received_));
     return;
   }
   const auto [draft, own] = std::mismatch(draft_.begin(), draft_.end(), tokens.begin(), tokens.end());
@@ -219,7 +224,7 @@ void SequenceState::send_correction(Position from) {
   ++epoch_in_;
   ++statistics_.corrections;
   outgoing_.push_back(
-      {options_.below(), Correction{sequence_, epoch_in_, from, confirmed(), {view_.begin() + from, view_.end()}}});
+      {options_->below(), Correction{sequence_, epoch_in_, from, confirmed(), {view_.begin() + from, view_.end()}}});
   draft_.clear();
   received_ = reported_ = length();
   reported_confirmed_ = confirmed();
@@ -228,7 +233,7 @@ void SequenceState::send_correction(Position from) {
 void SequenceState::raise_confirmed(Position confirmed) {
   if (confirmed <= confirmed_) return;
   confirmed_ = confirmed;
-  if (is_synchronous() && options_.is_first()) grant_turn(confirmed);
+  if (is_synchronous() && options_->is_first()) grant_turn(confirmed);
 }
 
 void SequenceState::grant_turn(Position round) {
@@ -243,21 +248,21 @@ void SequenceState::flush_up() {
   if (is_synchronous()) {
     // A round's tokens go up in one burst, which hands the turn on: stage 0 when it has drafted enough, others after a
     // step.
-    const bool done = turn_ && !outstanding_ && ((stepped_ && !options_.is_first()) || !may_step());
+    const bool done = turn_ && !outstanding_ && ((stepped_ && !options_->is_first()) || !may_step());
     if (!done) return;
     turn_ = false;
   }
-  if (options_.is_target() || (sent_ == length() && !is_synchronous())) return;
+  if (options_->is_target() || (sent_ == length() && !is_synchronous())) return;
   outgoing_.push_back(
-      {options_.above(), Tokens{sequence_, epoch_out_, sent_, round_, {view_.begin() + sent_, view_.end()}}});
+      {options_->above(), Tokens{sequence_, epoch_out_, sent_, round_, {view_.begin() + sent_, view_.end()}}});
   sent_ = length();
 }
 
 void SequenceState::flush_down() {
   const bool is_news = reported_ != length() || (is_synchronous() && reported_confirmed_ != confirmed());
-  if (options_.is_first() || !is_news) return;
+  if (options_->is_first() || !is_news) return;
   const Position from = std::min(length(), std::max(received_, reported_));
-  outgoing_.push_back({options_.below(), Progress{sequence_, from, confirmed(), {view_.begin() + from, view_.end()}}});
+  outgoing_.push_back({options_->below(), Progress{sequence_, from, confirmed(), {view_.begin() + from, view_.end()}}});
   reported_ = length();
   reported_confirmed_ = confirmed();
 }
@@ -269,6 +274,18 @@ void SequenceState::flush() {
 
 std::vector<Outgoing> SequenceState::take_outgoing() {
   return std::exchange(outgoing_, {});
+}
+
+std::uint64_t SequenceState::digest() const {
+  Digest digest;
+  digest.add(view_);
+  digest.add(draft_);
+  for (const Position number : {sequence_.value, prompt_length_, max_length_, kv_length_, epoch_in_, received_,
+                                reported_, epoch_out_, sent_, acknowledged_, confirmed_, reported_confirmed_, round_}) {
+    digest.add(number);
+  }
+  for (const bool flag : {outstanding_, is_outdated_, is_exhausted_, turn_, stepped_}) digest.add(flag);
+  return digest.value();
 }
 
 void SequenceState::count(const Pass& pass, const StepResult& result) {

@@ -1,6 +1,8 @@
 /// The stage protocol for one sequence at one stage (protocol.md "State", "Events").
 #pragma once
 
+#include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <vector>
@@ -48,8 +50,8 @@ struct StageOptions {
 ///  - sent_ ≤ view length.
 class SequenceState {
  public:
-  /// Begins with the prompt as view. `options` must outlive the state.
-  SequenceState(const StageOptions& options, const Start& start);
+  /// Begins with the prompt as view.
+  SequenceState(std::shared_ptr<const StageOptions> options, const Start& start);
 
   /// Messages of the link from the stage below (Tokens) and from the stage above (Correction, Progress).
   void receive(const Tokens& message);
@@ -72,10 +74,13 @@ class SequenceState {
   Position kv_length() const { return kv_length_; }
   std::span<const Token> drafts() const { return draft_; }
   Position acknowledged() const { return acknowledged_; }
-  Position confirmed() const { return options_.is_target() ? length() : confirmed_; }
+  Position confirmed() const { return options_->is_target() ? length() : confirmed_; }
   Epoch epoch_in() const { return epoch_in_; }
   Epoch epoch_out() const { return epoch_out_; }
   const LinkStatistics& statistics() const { return statistics_; }
+
+  /// Hash of all that the future depends on: states with the same digest behave alike.
+  std::uint64_t digest() const;
 
  private:
   Position length() const { return static_cast<Position>(view_.size()); }
@@ -95,7 +100,7 @@ class SequenceState {
   void flush();
   void count(const Pass& pass, const StepResult& result);
 
-  const StageOptions& options_;
+  std::shared_ptr<const StageOptions> options_;  // shared with the stage, so that a copy of a stage stands alone
   SequenceId sequence_;
   Position prompt_length_;
   Position max_length_;
@@ -103,9 +108,9 @@ class SequenceState {
   std::vector<Token> view_;
   std::vector<Token> draft_;
   Position kv_length_ = 0;
-  std::int64_t version_ = 0;             // changes whenever the view does
-  std::int64_t exhausted_version_ = -1;  // the view for which a drafter without a model had no guess
   bool outstanding_ = false;
+  bool is_outdated_ = false;   // the view has changed since the outstanding work was handed out
+  bool is_exhausted_ = false;  // a drafter without a model has no guess for this view
 
   Epoch epoch_in_ = 0;     // corrections sent to the stage below
   Position received_;      // length of the stream of the stage below in the present epoch

@@ -1,7 +1,9 @@
 /// A stage of the pipeline: the sequences it works on, and the life of each from Start to Finish.
 #pragma once
 
+#include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <span>
@@ -31,11 +33,10 @@ struct Ended {
 /// and deliver take_outgoing() in order, per receiver. Not thread-safe.
 class Stage {
  public:
-  explicit Stage(StageOptions options);
-  Stage(const Stage&) = delete;  // the sequences refer to the options
-  Stage& operator=(const Stage&) = delete;
+  /// `newest`: ids up to this one were used by earlier chains of the same job.
+  explicit Stage(StageOptions options, SequenceId newest = {0});
 
-  const StageOptions& options() const { return options_; }
+  const StageOptions& options() const { return *options_; }
 
   /// Target only. Begins a sequence here and everywhere; `max_length` counts prompt and output.
   SequenceId start(std::vector<Token> prompt, Position max_length);
@@ -67,8 +68,17 @@ class Stage {
   /// Live sequences, oldest first.
   std::vector<SequenceId> live() const;
 
+  /// The newest sequence that was started.
+  SequenceId newest() const { return newest_; }
+
+  /// The sequence was started and has ended: what still arrives about it does not matter.
+  bool is_over(SequenceId sequence) const { return sequence <= newest_ && !sequences_.contains(sequence); }
+
   /// Every neighbour has sent its last message and so have we: nothing is in flight any more.
   bool is_closed() const { return shutting_down_ && open_peers_.empty(); }
+
+  /// Hash of all that the future depends on, messages and results to be taken aside.
+  std::uint64_t digest() const;
 
  private:
   void begin(const Start& start);
@@ -80,9 +90,9 @@ class Stage {
   StepResult complete_work(const W& work, std::span<const Token> tokens);
   void collect(SequenceState& state);
 
-  StageOptions options_;
+  std::shared_ptr<const StageOptions> options_;
   std::map<SequenceId, SequenceState> sequences_;
-  SequenceId newest_{0};  // the newest sequence that was started; ids begin at 1
+  SequenceId newest_;     // the newest sequence that was started; ids begin at 1
   SequenceId served_{0};  // the sequence that got work last
   std::vector<Outgoing> outgoing_;
   std::vector<Ended> ended_;

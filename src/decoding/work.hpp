@@ -20,12 +20,12 @@ struct Pass {
   StepKind kind = StepKind::draft;
 };
 
-/// One guess of a drafter that has no model: up to `max_tokens` tokens after the first `length` of its view.
+/// One guess of a drafter that has no model: up to `max_tokens` tokens after the first `length` of its view. Void if
+/// the view changes meanwhile.
 struct Proposal {
   SequenceId sequence;
   Position length = 0;
   int max_tokens = 0;
-  std::int64_t version = 0;  ///< of the view it is made for; a proposal for another version is void
 };
 
 using Work = std::variant<Pass, Proposal>;

@@ -1,0 +1,53 @@
+/// A running 64-bit hash of protocol state, for explorers of schedules and for comparing replicas. Not cryptographic.
+#pragma once
+
+#include <cstdint>
+#include <iterator>
+#include <span>
+#include <type_traits>
+#include <variant>
+
+#include "core/types.hpp"
+#include "decoding/message.hpp"
+
+namespace pipespec::decoding {
+
+class Digest {
+ public:
+  std::uint64_t value() const { return value_; }
+
+  /// The finalizer of splitmix64 (S. Vigna), applied to what has been added so far and the new number.
+  void add(std::int64_t number) {
+    std::uint64_t x = value_ * 31 + static_cast<std::uint64_t>(number) + 0x9e3779b97f4a7c15u;
+    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
+    x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
+    value_ = x ^ (x >> 31);
+  }
+
+  void add(std::span<const Token> tokens) {
+    add(std::ssize(tokens));
+    for (const Token token : tokens) add(token);
+  }
+
+  void add(const Message& message) {
+    add(static_cast<std::int64_t>(message.index()));
+    std::visit([this](const auto& m) { add_fields(m); }, message);
+  }
+
+ private:
+  template <class M>
+  void add_fields(const M& m) {
+    if constexpr (requires { m.sequence; }) add(m.sequence.value);
+    if constexpr (requires { m.epoch; }) add(m.epoch);
+    if constexpr (requires { m.position; }) add(m.position);
+    if constexpr (requires { m.round; }) add(m.round);
+    if constexpr (requires { m.confirmed; }) add(m.confirmed);
+    if constexpr (requires { m.max_length; }) add(m.max_length);
+    if constexpr (requires { m.tokens; }) add(m.tokens);
+    if constexpr (requires { m.prompt; }) add(m.prompt);
+  }
+
+  std::uint64_t value_ = 0;
+};
+
+}  // namespace pipespec::decoding
