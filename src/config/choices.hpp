@@ -1,0 +1,18 @@
+/// The words of the configuration's enumerations, in the one place where both reading and writing look.
+#pragma once
+
+#include "config/reader.hpp"
+#include "config/run_config.hpp"
+
+namespace pipespec::config {
+
+inline constexpr Choice<Backend> backend_choices[] = {{"host", Backend::host}};
+inline constexpr Choice<DrafterKind> drafter_choices[] = {{"model", DrafterKind::model},
+                                                          {"prompt_lookup", DrafterKind::prompt_lookup}};
+inline constexpr Choice<Weights> weights_choices[] = {
+    {"native", Weights::native}, {"bf16", Weights::bf16}, {"f32", Weights::f32}};
+inline constexpr Choice<Strategy> strategy_choices[] = {{"autoregressive", Strategy::autoregressive},
+                                                        {"speculative", Strategy::speculative},
+                                                        {"pipespec", Strategy::pipespec}};
+
+}  // namespace pipespec::config

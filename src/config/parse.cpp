@@ -1,0 +1,327 @@
+// From the YAML tree to the checked structs: one function a section, and then what must hold between sections.
+#include <fmt/ranges.h>
+
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <sstream>
+
+#include "config/choices.hpp"
+#include "config/labels.hpp"
+#include "config/number.hpp"
+#include "config/reader.hpp"
+#include "config/run_config.hpp"
+#include "config/yaml_tree.hpp"
+
+namespace pipespec::config {
+namespace {
+
+constexpr int max_positions = 1 << 24;
+constexpr int max_ranks = 1 << 12;
+constexpr int max_rows = 1 << 10;
+
+int integer(const Reader& reader, int least, int most) {
+  return static_cast<int>(reader.integer(least, most));
+}
+
+/// Sets `target` where the key is given.
+void read_integer(const Reader& map, std::string_view key, int least, int most, int& target) {
+  if (const auto value = map.find(key)) target = integer(*value, least, most);
+}
+
+/// The same for a value that may also be `auto`, which is 0.
+void read_integer_or_auto(const Reader& map, std::string_view key, int least, int most, int& target) {
+  const auto value = map.find(key);
+  if (value) target = value->is_word("auto") || value->is_word("0") ? 0 : integer(*value, least, most);
+}
+
+/// Words and numbers that a later version will take are refused by name, not as mistakes.
+void refuse_unavailable(const Reader& reader, std::initializer_list<std::string_view> words, std::string_view instead) {
+  for (const std::string_view word : words)
+    if (reader.is_word(word))
+      reader.fail("{} is not available in this version ({} is): write {}", word, instead, instead);
+}
+
+int read_only_one(const Reader& root, std::string_view key) {
+  int value = 1;
+  read_integer(root, key, 1, max_ranks, value);
+  if (value != 1) root.at(key, "").fail("{} is not available in this version (1 is): write 1", value);
+  return value;
+}
+
+// --- stages
+// -----------------------------------------------------------------------------------------------------------
+
+void refuse_keys(const Reader& stage, std::initializer_list<std::string_view> keys, std::string_view owner) {
+  for (const std::string_view key : keys)
+    if (const auto value = stage.find(key)) value->fail("does not fit here (it belongs to {}): remove it", owner);
+}
+
+PromptLookupConfig read_lookup(const Reader& stage) {
+  refuse_keys(stage, {"model", "layers", "tensor_parallel", "weights", "threads", "context"}, "a stage with a model");
+  constexpr int longest = 64;
+  PromptLookupConfig lookup;
+  read_integer(stage, "min_match", 1, longest, lookup.min_match);
+  lookup.max_match = std::max(lookup.max_match, lookup.min_match);
+  read_integer(stage, "max_match", 1, longest, lookup.max_match);
+  read_integer(stage, "max_tokens", 1, max_rows, lookup.max_tokens);
+  if (lookup.max_match < lookup.min_match)
+    stage.at("max_match", "")
+        .fail("{} is less than min_match, {} (no match could be found): raise it", lookup.max_match, lookup.min_match);
+  return lookup;
+}
+
+std::vector<int> read_layers(const Reader& list) {
+  constexpr int most = 1 << 12;
+  std::vector<int> layers;
+  for (const Reader& item : list.items()) {
+    const int layer = integer(item, 0, most);
+    if (!layers.empty() && layer <= layers.back())
+      item.fail("layer {} after layer {} (layers keep the model's order, each once): sort the list", layer,
+                layers.back());
+    layers.push_back(layer);
+  }
+  return layers;
+}
+
+StageConfig read_stage(const Reader& reader) {
+  reader.require_keys({"name", "drafter", "model", "layers", "tensor_parallel", "weights", "threads", "context",
+                       "min_match", "max_match", "max_tokens"});
+  StageConfig stage;
+  stage.where = reader.where();
+  stage.name = reader.at("name", "a stage is called by its name").word();
+  if (const auto drafter = reader.find("drafter")) stage.drafter = drafter->choice(drafter_choices);
+  if (stage.drafter == DrafterKind::prompt_lookup) {
+    stage.lookup = read_lookup(reader);
+    return stage;
+  }
+  refuse_keys(reader, {"min_match", "max_match", "max_tokens"}, "a stage with drafter: prompt_lookup");
+  stage.model = reader.at("model", "a stage without one needs drafter: prompt_lookup").text();
+  if (const auto layers = reader.find("layers")) stage.layers = read_layers(*layers);
+  read_integer(reader, "tensor_parallel", 1, max_ranks, stage.tensor_parallel);
+  if (const auto weights = reader.find("weights")) {
+    refuse_unavailable(*weights, {"int8", "int4"}, "native");
+    stage.weights = weights->choice(weights_choices);
+  }
+  read_integer_or_auto(reader, "threads", 1, max_rows, stage.threads);
+  read_integer_or_auto(reader, "context", 2, max_positions, stage.context);
+  return stage;
+}
+
+std::vector<StageConfig> read_stages(const Reader& list) {
+  std::vector<StageConfig> stages;
+  const std::vector<Reader> items = list.items();
+  for (const Reader& item : items) {
+    stages.push_back(read_stage(item));
+    const auto twin = std::ranges::find(stages, stages.back().name, &StageConfig::name);
+    if (twin != stages.end() - 1)
+      item.at("name", "").fail("'{}' is taken (stages.{} has it): choose another", twin->name, twin - stages.begin());
+  }
+  if (stages.back().drafter != DrafterKind::model)
+    items.back().fail(
+        "the last stage has no model (it is the target, which decides every token): end the list with a model");
+  return stages;
+}
+
+// --- tasks, generation, limits
+// ----------------------------------------------------------------------------------------
+
+SampleRange read_range(const Reader& reader) {
+  const std::string given = reader.text();
+  const auto dash = given.find('-');
+  const std::string_view text = given;
+  const auto first = parse_number<std::int64_t>(text.substr(0, dash));
+  const auto last = dash == std::string::npos ? first : parse_number<std::int64_t>(text.substr(dash + 1));
+  if (dash == std::string::npos || !first || !last || *last < 0)
+    reader.fail("'{}' is not a range of samples (both ends are included, counted from 0): write, say, 0-99",
+                printable(given));
+  const SampleRange range{*first, *last};
+  if (range.last < range.first)
+    reader.fail("the range {} ends before it begins (no sample is left): write {}-{}", given, range.last, range.first);
+  return range;
+}
+
+TaskConfig read_task(const Reader& reader) {
+  reader.require_keys({"preset", "file", "samples"});
+  TaskConfig task;
+  task.where = reader.where();
+  task.preset = reader.at("preset", "it says how a prompt is made from a line of the file").word();
+  task.file = reader.at("file", "it holds the samples").text();
+  if (const auto samples = reader.find("samples")) task.samples = read_range(*samples);
+  return task;
+}
+
+GenerationConfig read_generation(const Reader& reader) {
+  reader.require_keys({"max_new_tokens", "temperature", "top_p", "stop"});
+  GenerationConfig generation;
+  read_integer(reader, "max_new_tokens", 1, max_positions, generation.max_new_tokens);
+  if (const auto value = reader.find("temperature")) {
+    if (value->number() < 0) value->fail("{} is out of range (0 or more): choose another", value->number());
+    if (value->number() != 0)
+      value->fail("{} is not available in this version (0, greedy decoding, is): write 0", value->number());
+  }
+  if (const auto value = reader.find("top_p")) {
+    if (value->number() <= 0 || value->number() > 1)
+      value->fail("{} is out of range (more than 0, at most 1): choose another", value->number());
+    if (value->number() != 1)
+      value->fail("{} is not available in this version (1, everything, is): write 1", value->number());
+  }
+  if (const auto stop = reader.find("stop")) {
+    if (!stop->is_list())
+      generation.stop = {stop->text()};
+    else
+      for (const Reader& item : stop->items()) generation.stop.push_back(item.text());
+  }
+  return generation;
+}
+
+LimitsConfig read_limits(const Reader& reader) {
+  reader.require_keys({"time", "stop_before_end"});
+  LimitsConfig limits;
+  if (const auto stop = reader.find("stop_before_end")) limits.stop_before_end_seconds = stop->duration();
+  if (const auto time = reader.find("time"); time && !time->is_word("auto")) {
+    limits.time_seconds = time->duration();
+    if (*limits.time_seconds <= limits.stop_before_end_seconds)
+      time->fail("{}s is not more than stop_before_end, {}s (no sample would be begun): raise it", *limits.time_seconds,
+                 limits.stop_before_end_seconds);
+  }
+  return limits;
+}
+
+// --- experiments
+// ------------------------------------------------------------------------------------------------------
+
+int find_stage(const Reader& reader, const std::vector<StageConfig>& stages) {
+  const std::string given = reader.text();
+  const auto found = std::ranges::find(stages, given, &StageConfig::name);
+  if (found != stages.end()) return static_cast<int>(found - stages.begin());
+  std::vector<std::string_view> names;
+  for (const StageConfig& stage : stages) names.push_back(stage.name);
+  reader.fail("no stage '{}' (there are {}){}", printable(given), fmt::join(names, ", "), did_you_mean(given, names));
+}
+
+std::vector<int> read_chain(const Reader& experiment, Strategy strategy, const std::vector<StageConfig>& stages) {
+  const int target = static_cast<int>(stages.size()) - 1;
+  std::vector<int> chain;
+  const auto list = experiment.find("stages");
+  if (list) {
+    for (const Reader& item : list->items()) {
+      const int stage = find_stage(item, stages);
+      if (!chain.empty() && stage <= chain.back())
+        item.fail("'{}' after '{}' (a chain keeps the order of stages, each once): reorder it", stages[stage].name,
+                  stages[chain.back()].name);
+      chain.push_back(stage);
+    }
+    if (chain.back() != target)
+      list->fail("the chain ends with '{}' (it must end with the target, '{}'): add {}", stages[chain.back()].name,
+                 stages[target].name, stages[target].name);
+    if (strategy == Strategy::autoregressive && chain.size() > 1)
+      list->fail("{} stages (autoregressive decoding is the target alone): remove the key", chain.size());
+  } else if (strategy == Strategy::autoregressive) {
+    chain = {target};
+  } else {
+    for (int stage = 0; stage <= target; ++stage) chain.push_back(stage);
+  }
+  const Reader& blamed = list ? *list : experiment;
+  if (strategy != Strategy::autoregressive && chain.size() < 2)
+    blamed.fail("no drafter ({} decoding needs a stage below the target): add a stage, or use autoregressive",
+                name(strategy));
+  for (std::size_t i = 1; i < chain.size(); ++i)
+    if (stages[chain[i]].drafter == DrafterKind::prompt_lookup)
+      blamed.fail(
+          "'{}' is not the first of its chain (prompt_lookup has no model to check drafts with): list `stages` without "
+          "it",
+          stages[chain[i]].name);
+  return chain;
+}
+
+ExperimentConfig read_experiment(const Reader& reader, const std::vector<StageConfig>& stages) {
+  reader.require_keys({"strategy", "label", "stages", "lookahead", "window", "max_ahead"});
+  ExperimentConfig experiment;
+  experiment.where = reader.where();
+  experiment.strategy = reader.at("strategy", "it says how to decode").choice(strategy_choices);
+  if (experiment.strategy != Strategy::speculative) refuse_keys(reader, {"lookahead"}, "strategy: speculative");
+  if (experiment.strategy != Strategy::pipespec) refuse_keys(reader, {"window", "max_ahead"}, "strategy: pipespec");
+  experiment.stages = read_chain(reader, experiment.strategy, stages);
+  read_integer(reader, "lookahead", 1, max_rows, experiment.lookahead);
+  read_integer(reader, "window", 1, max_rows, experiment.window);
+  read_integer(reader, "max_ahead", 1, max_positions, experiment.max_ahead);
+  if (const auto label = reader.find("label")) {
+    experiment.label = label->text();
+    if (experiment.label.size() > 60 || experiment.label != printable(experiment.label))
+      label->fail("'{}' is no label (one line of at most 60 bytes is expected): shorten it",
+                  printable(experiment.label));
+  }
+  return experiment;
+}
+
+std::vector<ExperimentConfig> read_experiments(const Reader& list, const std::vector<StageConfig>& stages) {
+  std::vector<ExperimentConfig> experiments;
+  const std::vector<Reader> items = list.items();
+  for (const Reader& item : items) experiments.push_back(read_experiment(item, stages));
+  fill_in_labels(experiments, stages);
+  for (std::size_t i = 0; i < experiments.size(); ++i) {
+    const auto twin = std::ranges::find(experiments, experiments[i].label, &ExperimentConfig::label);
+    if (twin != experiments.begin() + static_cast<std::ptrdiff_t>(i))
+      items[i].fail(
+          "same label as experiments.{}, '{}' (results are told apart by it): change the experiment or its label",
+          twin - experiments.begin(), twin->label);
+  }
+  return experiments;
+}
+
+// --- the whole
+// --------------------------------------------------------------------------------------------------------
+
+RunConfig read_run(const Reader& root) {
+  root.require_keys({"name", "output", "seed", "backend", "stages", "replicas", "sequences_in_flight", "tasks",
+                     "generation", "experiments", "limits"});
+  RunConfig config;
+  config.name = root.at("name", "a run is called by its name").word();
+  const auto output = root.find("output");
+  config.output = output ? output->text() : fmt::format("results/{}", config.name);
+  if (const auto seed = root.find("seed")) config.seed = seed->unsigned_integer();
+  if (const auto backend = root.find("backend")) {
+    refuse_unavailable(*backend, {"cuda"}, "host");
+    config.backend = backend->choice(backend_choices);
+  }
+  config.stages = read_stages(root.at("stages", "the models, from the cheapest drafter to the target"));
+  config.replicas = read_only_one(root, "replicas");
+  config.sequences_in_flight = read_only_one(root, "sequences_in_flight");
+  for (const Reader& task : root.at("tasks", "what to decode").items()) config.tasks.push_back(read_task(task));
+  if (const auto generation = root.find("generation")) config.generation = read_generation(*generation);
+  config.experiments = read_experiments(root.at("experiments", "which strategies to compare"), config.stages);
+  if (const auto limits = root.find("limits")) config.limits = read_limits(*limits);
+  return config;
+}
+
+std::string read_file(const std::filesystem::path& path) {
+  std::error_code error;
+  const auto status = std::filesystem::status(path, error);
+  validate(std::filesystem::exists(status), "{}: no such file (a run configuration is expected): check the path",
+           path.string());
+  validate(std::filesystem::is_regular_file(status),
+           "{}: not a file (a run configuration is expected): name a YAML file", path.string());
+  constexpr std::uintmax_t most = 1 << 20;
+  validate(std::filesystem::file_size(path, error) <= most,
+           "{}: larger than {} bytes (a run configuration is small): is this the right file?", path.string(), most);
+  std::ifstream stream(path, std::ios::binary);
+  std::ostringstream text;
+  text << stream.rdbuf();
+  validate(stream.good(), "{}: cannot be read ({}): check its permissions", path.string(), std::strerror(errno));
+  return text.str();
+}
+
+}  // namespace
+
+RunConfig parse(std::string_view text, std::string_view file, std::span<const std::string> overrides) {
+  Value root = read_yaml(text, file);
+  for (const std::string& assignment : overrides) apply_override(root, assignment);
+  return read_run(Reader(root));
+}
+
+RunConfig load(const std::filesystem::path& file, std::span<const std::string> overrides) {
+  return parse(read_file(file), file.string(), overrides);
+}
+
+}  // namespace pipespec::config

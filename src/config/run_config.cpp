@@ -1,0 +1,130 @@
+// The canonical text of a configuration, its hash, and the names of its enumerations.
+#include "config/run_config.hpp"
+
+#include <fmt/ranges.h>
+
+#include <cctype>
+
+#include "config/choices.hpp"
+#include "core/error.hpp"
+
+namespace pipespec::config {
+namespace {
+
+template <class T, std::size_t n>
+std::string_view word(const Choice<T> (&choices)[n], T value) {
+  const auto found = std::ranges::find(choices, value, &Choice<T>::value);
+  expect(found != std::end(choices), "every enumerator has its word");
+  return found->word;
+}
+
+/// A YAML scalar that reads back as exactly this text: as it is where it is a plain word or path, else in double
+/// quotes.
+std::string scalar(std::string_view text) {
+  const auto is_plain = [](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '/' || c == '-';
+  };
+  const bool begins_plain = !text.empty() && (std::isalpha(static_cast<unsigned char>(text[0])) || text[0] == '/');
+  const bool is_null = text == "null" || text == "Null" || text == "NULL";
+  if (begins_plain && !is_null && std::ranges::all_of(text, [&](char c) { return is_plain(c) || c == '.'; }))
+    return std::string(text);
+  std::string out = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\')
+      out += fmt::format("\\{}", c);
+    else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F)
+      out += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
+    else
+      out += c;
+  }
+  return out + '"';
+}
+
+std::string sequence(std::span<const std::string> texts) {
+  std::vector<std::string> scalars;
+  for (const std::string& text : texts) scalars.push_back(scalar(text));
+  return fmt::format("[{}]", fmt::join(scalars, ", "));
+}
+
+std::string number_or_auto(int value) {
+  return value == 0 ? "auto" : fmt::to_string(value);
+}
+
+std::string to_yaml(const StageConfig& stage) {
+  std::string out = fmt::format("{{name: {}, drafter: {}", scalar(stage.name), name(stage.drafter));
+  if (stage.drafter == DrafterKind::prompt_lookup)
+    return out + fmt::format(", min_match: {}, max_match: {}, max_tokens: {}}}", stage.lookup.min_match,
+                             stage.lookup.max_match, stage.lookup.max_tokens);
+  out += fmt::format(", model: {}", scalar(stage.model));
+  if (stage.layers) out += fmt::format(", layers: [{}]", fmt::join(*stage.layers, ", "));
+  return out + fmt::format(", tensor_parallel: {}, weights: {}, threads: {}, context: {}}}", stage.tensor_parallel,
+                           name(stage.weights), number_or_auto(stage.threads), number_or_auto(stage.context));
+}
+
+std::string to_yaml(const TaskConfig& task) {
+  std::string out = fmt::format("{{preset: {}, file: {}", scalar(task.preset), scalar(task.file));
+  if (task.samples) out += fmt::format(", samples: {}-{}", task.samples->first, task.samples->last);
+  return out + "}";
+}
+
+std::string to_yaml(const RunConfig& config, const ExperimentConfig& experiment) {
+  std::string out = fmt::format("{{strategy: {}, label: {}, stages: {}", name(experiment.strategy),
+                                scalar(experiment.label), sequence(stage_names(config, experiment)));
+  if (experiment.strategy == Strategy::speculative) out += fmt::format(", lookahead: {}", experiment.lookahead);
+  if (experiment.strategy == Strategy::pipespec)
+    out += fmt::format(", window: {}, max_ahead: {}", experiment.window, experiment.max_ahead);
+  return out + "}";
+}
+
+/// Everything that decides what is measured.
+std::string measured_part(const RunConfig& config) {
+  std::string out =
+      fmt::format("name: {}\nseed: {}\nbackend: {}\nstages:\n", scalar(config.name), config.seed, name(config.backend));
+  for (const StageConfig& stage : config.stages) out += fmt::format("  - {}\n", to_yaml(stage));
+  out += fmt::format("replicas: {}\nsequences_in_flight: {}\ntasks:\n", config.replicas, config.sequences_in_flight);
+  for (const TaskConfig& task : config.tasks) out += fmt::format("  - {}\n", to_yaml(task));
+  const GenerationConfig& generation = config.generation;
+  out += fmt::format("generation: {{max_new_tokens: {}, temperature: {}, top_p: {}", generation.max_new_tokens,
+                     generation.temperature, generation.top_p);
+  if (!generation.stop.empty()) out += fmt::format(", stop: {}", sequence(generation.stop));
+  out += "}\nexperiments:\n";
+  for (const ExperimentConfig& experiment : config.experiments)
+    out += fmt::format("  - {}\n", to_yaml(config, experiment));
+  return out;
+}
+
+}  // namespace
+
+std::string to_yaml(const RunConfig& config) {
+  const LimitsConfig& limits = config.limits;
+  const std::string time = limits.time_seconds ? fmt::format("{}s", *limits.time_seconds) : "auto";
+  return measured_part(config) + fmt::format("output: {}\nlimits: {{time: {}, stop_before_end: {}s}}\n",
+                                             scalar(config.output), time, limits.stop_before_end_seconds);
+}
+
+std::string hash(const RunConfig& config) {
+  std::uint64_t state = 0xcbf29ce484222325u;  // FNV-1a, 64 bits
+  for (const char c : measured_part(config)) state = (state ^ static_cast<unsigned char>(c)) * 0x100000001b3u;
+  return fmt::format("{:016x}", state);
+}
+
+std::vector<std::string> stage_names(const RunConfig& config, const ExperimentConfig& experiment) {
+  std::vector<std::string> names;
+  for (const int stage : experiment.stages) names.push_back(config.stages.at(static_cast<std::size_t>(stage)).name);
+  return names;
+}
+
+std::string_view name(Backend value) {
+  return word(backend_choices, value);
+}
+std::string_view name(DrafterKind value) {
+  return word(drafter_choices, value);
+}
+std::string_view name(Weights value) {
+  return word(weights_choices, value);
+}
+std::string_view name(Strategy value) {
+  return word(strategy_choices, value);
+}
+
+}  // namespace pipespec::config
