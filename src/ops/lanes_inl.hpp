@@ -1,0 +1,187 @@
+/// Sixteen floats at a time on every instruction set, so that sums have one order and one set of bits: one register
+/// with AVX-512, two with AVX2, sixteen scalars without vectors. Included once for each of Highway's targets.
+// clang-format off
+#if defined(PIPESPEC_OPS_LANES_INL_HPP) == defined(HWY_TARGET_TOGGLE)
+#ifdef PIPESPEC_OPS_LANES_INL_HPP
+#undef PIPESPEC_OPS_LANES_INL_HPP
+#else
+#define PIPESPEC_OPS_LANES_INL_HPP
+#endif
+// clang-format on
+
+#include <hwy/highway.h>
+
+#include <cmath>
+#include <cstdint>
+
+#include "ops/half.hpp"
+
+HWY_BEFORE_NAMESPACE();
+namespace pipespec::ops::HWY_NAMESPACE {
+
+namespace hn = hwy::HWY_NAMESPACE;
+
+using FloatTag = hn::CappedTag<float, 16>;
+using IntTag = hn::RebindToSigned<FloatTag>;
+using UintTag = hn::RebindToUnsigned<FloatTag>;
+using HalfTag = hn::Rebind<hwy::float16_t, FloatTag>;
+
+constexpr int part_lanes = static_cast<int>(hn::MaxLanes(FloatTag()));
+constexpr int parts = 16 / part_lanes;
+
+struct Lanes {
+  hn::Vec<FloatTag> part[parts];
+};
+
+/// Applies `f(part index)` to all parts.
+template <class F>
+HWY_INLINE Lanes each_part(F f) {
+  Lanes out;
+  HWY_UNROLL(16)
+  for (int i = 0; i < parts; ++i) out.part[i] = f(i);
+  return out;
+}
+
+HWY_INLINE Lanes broadcast(float x) {
+  return each_part([=](int) HWY_ATTR { return hn::Set(FloatTag(), x); });
+}
+HWY_INLINE Lanes zero() {
+  return broadcast(0.0f);
+}
+
+/// 16 floats of any alignment.
+HWY_INLINE Lanes load(const float* HWY_RESTRICT from) {
+  return each_part([=](int i) HWY_ATTR { return hn::LoadU(FloatTag(), from + i * part_lanes); });
+}
+HWY_INLINE void store(const Lanes& x, float* HWY_RESTRICT to) {
+  HWY_UNROLL(16)
+  for (int i = 0; i < parts; ++i) hn::StoreU(x.part[i], FloatTag(), to + i * part_lanes);
+}
+
+/// 16 halves, widened.
+HWY_INLINE Lanes load_half(const std::uint16_t* HWY_RESTRICT from) {
+  return each_part([=](int i) HWY_ATTR {
+    const HalfTag half;
+    const auto* at = reinterpret_cast<const hwy::float16_t*>(from + i * part_lanes);
+#if HWY_TARGET == HWY_SCALAR
+    (void)half;
+    return hn::Set(FloatTag(), half_to_float(reinterpret_cast<const std::uint16_t*>(at)[0]));
+#else
+    return hn::PromoteTo(FloatTag(), hn::LoadU(half, at));
+#endif
+  });
+}
+
+/// The first `count` of 16 floats, the others 0.
+HWY_INLINE Lanes load_first(const float* HWY_RESTRICT from, std::int64_t count) {
+  if (count >= 16) return load(from);
+  HWY_ALIGN float padded[16] = {};
+  for (std::int64_t i = 0; i < count; ++i) padded[i] = from[i];
+  return load(padded);
+}
+HWY_INLINE void store_first(const Lanes& x, float* HWY_RESTRICT to, std::int64_t count) {
+  if (count >= 16) return store(x, to);
+  HWY_ALIGN float padded[16];
+  store(x, padded);
+  for (std::int64_t i = 0; i < count; ++i) to[i] = padded[i];
+}
+
+HWY_INLINE Lanes add(const Lanes& a, const Lanes& b) {
+  return each_part([&](int i) HWY_ATTR { return hn::Add(a.part[i], b.part[i]); });
+}
+HWY_INLINE Lanes mul(const Lanes& a, const Lanes& b) {
+  return each_part([&](int i) HWY_ATTR { return hn::Mul(a.part[i], b.part[i]); });
+}
+HWY_INLINE Lanes div(const Lanes& a, const Lanes& b) {
+  return each_part([&](int i) HWY_ATTR { return hn::Div(a.part[i], b.part[i]); });
+}
+HWY_INLINE Lanes max(const Lanes& a, const Lanes& b) {
+  return each_part([&](int i) HWY_ATTR { return hn::Max(a.part[i], b.part[i]); });
+}
+HWY_INLINE Lanes min(const Lanes& a, const Lanes& b) {
+  return each_part([&](int i) HWY_ATTR { return hn::Min(a.part[i], b.part[i]); });
+}
+HWY_INLINE Lanes abs(const Lanes& a) {
+  return each_part([&](int i) HWY_ATTR { return hn::Abs(a.part[i]); });
+}
+
+/// a·b + c with one rounding, on every instruction set.
+HWY_INLINE Lanes fma(const Lanes& a, const Lanes& b, const Lanes& c) {
+  return each_part([&](int i) HWY_ATTR {
+#if HWY_TARGET == HWY_SCALAR
+    return hn::Set(FloatTag(), std::fma(hn::GetLane(a.part[i]), hn::GetLane(b.part[i]), hn::GetLane(c.part[i])));
+#else
+    return hn::MulAdd(a.part[i], b.part[i], c.part[i]);
+#endif
+  });
+}
+
+/// Lane by lane: a < b ? yes : no.
+HWY_INLINE Lanes if_less(const Lanes& a, const Lanes& b, const Lanes& yes, const Lanes& no) {
+  return each_part([&](int i)
+                       HWY_ATTR { return hn::IfThenElse(hn::Lt(a.part[i], b.part[i]), yes.part[i], no.part[i]); });
+}
+
+/// 0, 1, … 15
+HWY_INLINE Lanes lane_numbers() {
+  return each_part([](int i) HWY_ATTR { return hn::Iota(FloatTag(), static_cast<float>(i * part_lanes)); });
+}
+
+/// Nearest integers, ties to even, of values that an int32 holds.
+HWY_INLINE void store_nearest(const Lanes& x, std::int32_t* HWY_RESTRICT to) {
+  HWY_UNROLL(16)
+  for (int i = 0; i < parts; ++i) {
+#if HWY_TARGET == HWY_SCALAR
+    to[i] = static_cast<std::int32_t>(std::lrintf(hn::GetLane(x.part[i])));
+#else
+    hn::StoreU(hn::NearestInt(x.part[i]), IntTag(), to + i * part_lanes);
+#endif
+  }
+}
+
+/// Sum of the lanes in a fixed order: neighbours 8 apart, then 4, 2, 1.
+HWY_INLINE float sum_of_lanes(const Lanes& x) {
+  HWY_ALIGN float lane[16];
+  store(x, lane);
+  for (int step = 8; step >= 1; step /= 2)
+    for (int i = 0; i < step; ++i) lane[i] += lane[i + step];
+  return lane[0];
+}
+
+HWY_INLINE float max_of_lanes(const Lanes& x) {
+  HWY_ALIGN float lane[16];
+  store(x, lane);
+  for (int step = 8; step >= 1; step /= 2)
+    for (int i = 0; i < step; ++i) lane[i] = lane[i] < lane[i + step] ? lane[i + step] : lane[i];
+  return lane[0];
+}
+
+/// e^x within 2 units in the last place for −87 ≤ x ≤ 88; beyond, as at the bounds. Cody and Waite's reduction
+/// x = n·ln 2 + r, |r| ≤ ln 2 / 2, and the Taylor polynomial of degree 7 of e^r, whose remainder is below 2^-27.
+HWY_INLINE Lanes exp(const Lanes& argument) {
+  const Lanes x = min(max(argument, broadcast(-87.0f)), broadcast(88.0f));
+  // Adding and taking 1.5·2^23 off rounds to the nearest integer and leaves it in the low mantissa bits.
+  const Lanes magic = broadcast(0x1.8p23f);
+  const Lanes shifted = fma(x, broadcast(1.44269504f), magic);
+  const Lanes n = add(shifted, broadcast(-0x1.8p23f));
+  Lanes r = fma(n, broadcast(-0.693359375f), x);
+  r = fma(n, broadcast(2.12194440e-4f), r);
+  Lanes p = broadcast(1.0f / 5040);
+  p = fma(p, r, broadcast(1.0f / 720));
+  p = fma(p, r, broadcast(1.0f / 120));
+  p = fma(p, r, broadcast(1.0f / 24));
+  p = fma(p, r, broadcast(1.0f / 6));
+  p = fma(p, r, broadcast(0.5f));
+  p = fma(p, r, broadcast(1.0f));
+  p = fma(p, r, broadcast(1.0f));
+  return each_part([&](int i) HWY_ATTR {  // times 2^n: n added to the exponent
+    const UintTag bits;
+    const auto exponent = hn::ShiftLeft<23>(hn::BitCast(bits, shifted.part[i]));
+    return hn::BitCast(FloatTag(), hn::Add(hn::BitCast(bits, p.part[i]), exponent));
+  });
+}
+
+}  // namespace pipespec::ops::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#endif

@@ -1,0 +1,130 @@
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "ops/linear_host.cpp"
+// clang-format off
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+// clang-format on
+
+#include <algorithm>
+#include <limits>
+#include <mutex>
+
+#include "core/error.hpp"
+#include "ops/argmax.hpp"
+#include "ops/argmax_lanes.hpp"
+#include "ops/linear.hpp"
+#include "ops/linear_tiles_inl.hpp"
+
+HWY_BEFORE_NAMESPACE();
+#if HWY_TARGET == HWY_AVX3_DL
+#pragma GCC push_options
+#pragma GCC target("avx512vnni")
+#endif
+namespace pipespec::ops::HWY_NAMESPACE {
+
+/// Writes the outputs of tiles [begin, end).
+void write_tiles(const PackedMatrix& w, const Activations& x, std::int64_t begin, std::int64_t end,
+                 const MatrixView<float>& y) {
+  const auto sink = [&](std::int64_t row, std::int64_t tile, const Lanes& sums)
+                        HWY_ATTR { store_first(sums, y.row(row) + tile * 16, w.out() - tile * 16); };
+  run_tiles(w, x, begin, end, sink);
+}
+
+/// The best outputs of tiles [begin, end) for every row; best [rows].
+void best_of_tiles(const PackedMatrix& w, const Activations& x, std::int64_t begin, std::int64_t end, LaneBest* best) {
+  const auto sink = [&](std::int64_t row, std::int64_t tile, const Lanes& sums) HWY_ATTR {
+    const std::int64_t outputs = w.out() - tile * 16;
+    LaneBest& lanes = best[row];
+    const Lanes old = load(lanes.value);
+    const Lanes valid = if_less(lane_numbers(), broadcast(static_cast<float>(std::min<std::int64_t>(outputs, 16))),
+                                sums, broadcast(-std::numeric_limits<float>::infinity()));
+    for (int i = 0; i < parts; ++i) {
+      const auto better_here = hn::Lt(old.part[i], valid.part[i]);
+      const IntTag int_tag;
+      std::int32_t* tiles = lanes.tile + i * part_lanes;
+      const auto here = hn::Set(int_tag, static_cast<std::int32_t>(tile));
+      hn::StoreU(hn::IfThenElse(hn::RebindMask(int_tag, better_here), here, hn::LoadU(int_tag, tiles)), int_tag, tiles);
+    }
+    store(if_less(old, valid, valid, old), lanes.value);
+  };
+  run_tiles(w, x, begin, end, sink);
+}
+
+}  // namespace pipespec::ops::HWY_NAMESPACE
+#if HWY_TARGET == HWY_AVX3_DL
+#pragma GCC pop_options
+#endif
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace pipespec::ops {
+
+HWY_EXPORT(write_tiles);
+HWY_EXPORT(best_of_tiles);
+
+namespace {
+
+void expect_fit(const PackedMatrix& w, const Activations& x) {
+  expect(w.in() == x.in(), "activations have the width of the weights");
+  expect(!is_quantized(w.type()) || x.has_blocks() == NeedsBlocks::yes, "quantised weights take 8-bit activations");
+}
+
+/// Merges the lanes of one row; lane i of tile t is the output 16·t + i.
+Best best_of_lanes(const LaneBest& lanes, Token first_token, Best best) {
+  for (int i = 0; i < 16; ++i) {
+    const Best candidate{lanes.value[i], first_token + lanes.tile[i] * 16 + i};
+    if (better(candidate, best)) best = candidate;
+  }
+  return best;
+}
+
+}  // namespace
+
+void linear(device::Stream& stream, std::span<const Product> products, const Activations& x) {
+  std::int64_t tiles = 0;
+  for (const Product& product : products) {
+    expect_fit(*product.weights, x);
+    expect(product.y.rows == x.rows() && product.y.cols == product.weights->out(), "y has room for the outputs");
+    tiles += product.weights->tiles();
+  }
+  if (x.rows() == 0) return;
+  stream.pool().parallel_for(tiles, [&](std::int64_t begin, std::int64_t end) {
+    std::int64_t first = 0;  // of the product's tiles among all
+    for (const Product& product : products) {
+      const std::int64_t count = product.weights->tiles();
+      const std::int64_t from = std::max(begin - first, std::int64_t{0}), to = std::min(end - first, count);
+      if (from < to) HWY_DYNAMIC_DISPATCH(write_tiles)(*product.weights, x, from, to, product.y);
+      first += count;
+    }
+  });
+}
+
+void linear(device::Stream& stream, const PackedMatrix& weights, const Activations& x, MatrixView<float> y) {
+  const Product product{&weights, y};
+  linear(stream, {&product, 1}, x);
+}
+
+void linear_argmax(device::Stream& stream, const PackedMatrix& weights, const Activations& x, Token first_token,
+                   std::span<Best> best) {
+  expect_fit(weights, x);
+  expect(static_cast<std::int64_t>(best.size()) == x.rows(), "one result a row");
+  const std::int64_t threads = stream.pool().threads(), rows = x.rows(), tiles = weights.tiles();
+  const auto scratch = stream.scratch(static_cast<std::size_t>(threads * rows) * sizeof(LaneBest));
+  auto* lanes = reinterpret_cast<LaneBest*>(scratch.data());  // [threads, rows]
+  LaneBest none;
+  std::fill_n(none.value, 16, -std::numeric_limits<float>::infinity());
+  std::fill_n(none.tile, 16, 0);
+  std::fill_n(lanes, threads * rows, none);
+  stream.pool().parallel_for(threads, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t part = begin; part < end; ++part) HWY_DYNAMIC_DISPATCH(best_of_tiles)
+    (weights, x, tiles * part / threads, tiles * (part + 1) / threads, lanes + part * rows);
+  });
+  for (std::int64_t row = 0; row < rows; ++row) {
+    Best& result = best[static_cast<std::size_t>(row)] = {-std::numeric_limits<float>::infinity(), first_token};
+    for (std::int64_t part = 0; part < threads; ++part)
+      result = best_of_lanes(lanes[part * rows + row], first_token, result);
+  }
+}
+
+}  // namespace pipespec::ops
+#endif

@@ -1,0 +1,108 @@
+#include "ops/packed_matrix.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include "core/error.hpp"
+
+namespace pipespec::ops {
+namespace {
+
+constexpr std::int64_t width = PackedMatrix::tile_outputs;
+
+std::size_t cache_lines(std::int64_t bytes) {
+  return static_cast<std::size_t>((bytes + 63) / 64 * 64);
+}
+
+/// Bytes of the scales (and minima) at the start of a quantised tile.
+std::size_t head_bytes(WeightType type, std::int64_t blocks) {
+  return cache_lines(blocks * width * (type == WeightType::q4_1 ? 4 : 2));
+}
+
+std::size_t bytes_of_tile(WeightType type, std::int64_t cols) {
+  switch (type) {
+    case WeightType::f32:
+      return cache_lines(cols * width * 4);
+    case WeightType::f16:
+      return cache_lines(cols * width * 2);
+    case WeightType::bf16:
+      return cache_lines((cols + 1) / 2 * width * 4);
+    case WeightType::q8_0:
+      return head_bytes(type, cols / 32) + static_cast<std::size_t>(cols * width);
+    case WeightType::q4_0:
+    case WeightType::q4_1:
+      return head_bytes(type, cols / 32) + static_cast<std::size_t>(cols * width / 2);
+  }
+  throw ContractError("unknown weight type");
+}
+
+/// Element k of output `lane` goes to place k·16 + lane.
+void place_elements(const std::byte* row, std::int64_t cols, std::int64_t size, std::int64_t lane, std::byte* tile) {
+  for (std::int64_t k = 0; k < cols; ++k) std::memcpy(tile + (k * width + lane) * size, row + k * size, size);
+}
+
+void place_bf16_pairs(const std::byte* row, std::int64_t cols, std::int64_t lane, std::byte* tile) {
+  for (std::int64_t k = 0; k < cols; ++k) std::memcpy(tile + ((k / 2 * width + lane) * 2 + k % 2) * 2, row + k * 2, 2);
+}
+
+/// Scales (and minima) to the head of the tile, codes in groups of four bytes behind it.
+void place_blocks(WeightType type, const std::byte* row, std::int64_t cols, std::int64_t lane, std::byte* tile) {
+  const BlockFormat format = block_format(type);
+  const std::int64_t blocks = cols / format.length;
+  const std::int64_t header = type == WeightType::q4_1 ? 4 : 2;
+  const std::int64_t groups = (format.bytes - header) / 4;
+  const std::uint32_t zero_point = type == WeightType::q8_0 ? 0x80808080u : 0u;  // signed to unsigned
+  std::byte* codes = tile + head_bytes(type, blocks);
+  for (std::int64_t b = 0; b < blocks; ++b, row += format.bytes) {
+    std::memcpy(tile + (b * width + lane) * 2, row, 2);
+    if (header == 4) std::memcpy(tile + ((blocks + b) * width + lane) * 2, row + 2, 2);
+    for (std::int64_t g = 0; g < groups; ++g) {
+      std::uint32_t four;
+      std::memcpy(&four, row + header + g * 4, 4);
+      four ^= zero_point;
+      std::memcpy(codes + ((b * groups + g) * width + lane) * 4, &four, 4);
+    }
+  }
+}
+
+void place_row(WeightType type, const std::byte* row, std::int64_t cols, std::int64_t lane, std::byte* tile) {
+  switch (type) {
+    case WeightType::f32:
+      return place_elements(row, cols, 4, lane, tile);
+    case WeightType::f16:
+      return place_elements(row, cols, 2, lane, tile);
+    case WeightType::bf16:
+      return place_bf16_pairs(row, cols, lane, tile);
+    case WeightType::q8_0:
+    case WeightType::q4_0:
+    case WeightType::q4_1:
+      return place_blocks(type, row, cols, lane, tile);
+  }
+}
+
+}  // namespace
+
+std::size_t PackedMatrix::bytes(WeightType type, std::int64_t out, std::int64_t in) {
+  return static_cast<std::size_t>((out + width - 1) / width) * bytes_of_tile(type, in);
+}
+
+PackedMatrix PackedMatrix::pack(WeightType type, std::span<const std::byte> row_major, std::int64_t rows,
+                                std::int64_t cols, std::int64_t row_stride_bytes) {
+  expect(rows >= 1 && cols >= 1, "a weight matrix has elements");
+  expect(row_stride_bytes >= row_bytes(type, cols), "stored rows do not overlap");
+  expect(static_cast<std::int64_t>(row_major.size()) >= (rows - 1) * row_stride_bytes + row_bytes(type, cols),
+         "the stored matrix is whole");
+  PackedMatrix packed;
+  packed.type_ = type;
+  packed.out_ = rows;
+  packed.in_ = cols;
+  packed.tile_bytes_ = bytes_of_tile(type, cols);
+  packed.codes_offset_ = is_quantized(type) ? head_bytes(type, cols / block_format(type).length) : 0;
+  packed.data_ = device::Buffer<std::byte>(static_cast<std::size_t>(packed.tiles()) * packed.tile_bytes_);
+  for (std::int64_t row = 0; row < rows; ++row)
+    place_row(type, row_major.data() + row * row_stride_bytes, cols, row % width,
+              packed.data_.data() + static_cast<std::size_t>(row / width) * packed.tile_bytes_);
+  return packed;
+}
+
+}  // namespace pipespec::ops
