@@ -1,0 +1,74 @@
+#include "pipeline/shared_model.hpp"
+
+#include "comm/backoff.hpp"
+#include "core/error.hpp"
+
+namespace pipespec::pipeline {
+
+using model::Segment;
+
+namespace {
+
+// A command is `segments`, then for each: slot, begin, rows, outputs, tokens …; no segments: the end.
+constexpr std::size_t segment_words = 4;
+
+std::vector<std::int32_t> encode_pass(std::span<const Segment> segments) {
+  std::vector<std::int32_t> words = {static_cast<std::int32_t>(segments.size())};
+  for (const Segment& s : segments) {
+    words.insert(words.end(), {s.slot, s.begin, static_cast<std::int32_t>(s.tokens.size()), s.outputs});
+    words.insert(words.end(), s.tokens.begin(), s.tokens.end());
+  }
+  return words;
+}
+
+/// The segments' tokens refer to `words`.
+std::vector<Segment> decode_pass(std::span<const std::int32_t> words) {
+  std::vector<Segment> segments;
+  std::size_t at = 1;
+  for (int i = 0; i < words[0]; ++i) {
+    const auto rows = static_cast<std::size_t>(words[at + 2]);
+    segments.push_back({words[at], words[at + 1], words.subspan(at + segment_words, rows), words[at + 3]});
+    at += segment_words + rows;
+  }
+  expect(at == words.size(), "a command is made of whole segments");
+  return segments;
+}
+
+}  // namespace
+
+void SharedModel::tell_peers(std::span<const std::int32_t> words) {
+  for (const int peer : peers_) channel_.send(peer, words);
+}
+
+void SharedModel::forward(std::span<const Segment> segments, std::span<Token> next) {
+  tell_peers(encode_pass(segments));
+  own_.forward(segments, next);
+}
+
+void SharedModel::release_peers() {
+  tell_peers(encode_pass({}));
+  for (comm::Backoff backoff; !channel_.flush(); backoff.pause()) continue;
+}
+
+void serve_shared_model(model::LanguageModel& own_shard, comm::WordChannel& channel, int leader) {
+  std::vector<Token> next;
+  for (comm::Backoff backoff;;) {
+    const auto words = channel.receive(leader);
+    if (!words) {
+      backoff.pause();
+      continue;
+    }
+    backoff.reset();
+    const std::vector<Segment> segments = decode_pass(*words);
+    if (segments.empty()) return;
+    std::size_t outputs = 0;
+    for (const Segment& s : segments) {
+      own_shard.truncate(s.slot, s.begin);
+      outputs += s.outputs;
+    }
+    next.resize(outputs);
+    own_shard.forward(segments, next);
+  }
+}
+
+}  // namespace pipespec::pipeline

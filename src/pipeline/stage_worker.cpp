@@ -1,0 +1,175 @@
+#include "pipeline/stage_worker.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/error.hpp"
+#include "pipeline/wire.hpp"
+
+namespace pipespec::pipeline {
+
+using namespace decoding;
+
+StageWorker::StageWorker(StageParts parts)
+    : parts_(std::move(parts)),
+      stage_(parts_.options, parts_.newest),
+      traces_(parts_.options.index, *parts_.clock) {
+  const StageOptions& options = stage_.options();
+  expect(options.has_model ? parts_.model != nullptr : parts_.drafter != nullptr, "a stage has something to work with");
+  expect(!options.is_target() || parts_.queue != nullptr, "the target has a queue");
+  // Corrections come from above and void work, so they are looked for first.
+  if (!options.is_target()) {
+    peers_.push_back(options.above().value);
+    if (options.above().value != options.stages - 1) peers_.push_back(options.stages - 1);
+  }
+  if (!options.is_first()) peers_.push_back(options.below().value);
+  if (parts_.model != nullptr) {
+    for (model::Slot slot = parts_.model->slots(); slot-- > 0;) free_slots_.push_back(slot);
+  }
+}
+
+SequenceId StageWorker::run() {
+  comm::Backoff backoff;
+  for (;;) {
+    bool is_busy = receive_messages();
+    if (stage_.options().is_target()) feed();
+    send_messages();
+    is_busy |= step();
+    close_ended();
+    if (stage_.is_closed() && parts_.channel->flush()) return stage_.newest();
+    if (is_busy) {
+      backoff.reset();
+    } else {
+      backoff.pause();
+    }
+  }
+}
+
+// ---------------------------------------------------------------------------------------------------- messages
+
+bool StageWorker::receive_messages() {
+  if (parts_.on_poll) parts_.on_poll();
+  bool any = false;
+  for (const int peer : peers_) {
+    while (const auto words = parts_.channel->receive(parts_.leaders[peer])) {
+      const Message message = decode(*words);
+      const auto sequence = sequence_of(message);
+      if (sequence && !stage_.is_over(*sequence)) traces_.record(message, Direction::received, {peer});
+      stage_.receive({peer}, message);
+      any = true;
+    }
+  }
+  return any;
+}
+
+void StageWorker::send_messages() {
+  for (const Outgoing& outgoing : stage_.take_outgoing()) {
+    parts_.channel->send(parts_.leaders[outgoing.to.value], encode(outgoing.message));
+    traces_.record(outgoing.message, Direction::sent, outgoing.to);
+  }
+}
+
+// -------------------------------------------------------------------------------------------------------- work
+
+bool StageWorker::step() {
+  const std::optional<Work> work = stage_.next_work();
+  if (!work) return false;
+  if (const Pass* pass = std::get_if<Pass>(&*work)) {
+    const StepResult result = run_pass(*pass);
+    if (stage_.options().is_target()) commit(pass->sequence, result);
+  } else {
+    run_proposal(std::get<Proposal>(*work));
+  }
+  send_messages();
+  return true;
+}
+
+StepResult StageWorker::run_pass(const Pass& pass) {
+  const model::Slot slot = slot_of(pass.sequence);
+  parts_.model->truncate(slot, pass.begin);
+  outputs_.resize(pass.outputs);
+  const double begin = parts_.clock->now();
+  const model::Segment segment{slot, pass.begin, pass.tokens, pass.outputs};
+  parts_.model->forward({&segment, 1}, outputs_);
+  receive_messages();  // what arrived during the pass counts before its result does
+  StepResult result = stage_.complete(pass, outputs_);
+  traces_.record(pass, result, begin);
+  return result;
+}
+
+StepResult StageWorker::run_proposal(const Proposal& proposal) {
+  const double begin = parts_.clock->now();
+  const SequenceState* state = stage_.find(proposal.sequence);
+  const std::vector<Token> tokens = parts_.drafter->propose(state->view(), proposal.max_tokens);
+  StepResult result = stage_.complete(proposal, tokens);
+  traces_.record(proposal, result, begin);
+  return result;
+}
+
+model::Slot StageWorker::slot_of(SequenceId sequence) {
+  const auto entry = slots_.find(sequence);
+  if (entry != slots_.end()) return entry->second;
+  expect(!free_slots_.empty(), "as many slots as sequences in flight");
+  const model::Slot slot = free_slots_.back();
+  free_slots_.pop_back();
+  parts_.model->truncate(slot, 0);
+  slots_.emplace(sequence, slot);
+  return slot;
+}
+
+void StageWorker::close_ended() {
+  for (const Ended& ended : stage_.take_ended()) {
+    if (const auto slot = slots_.extract(ended.sequence)) free_slots_.push_back(slot.mapped());
+    StageTrace trace = traces_.close(ended);
+    if (parts_.on_trace) parts_.on_trace(ended.sequence, std::move(trace));
+    if (auto live = live_.extract(ended.sequence)) parts_.queue->answered(std::move(live.mapped().answer));
+  }
+}
+
+// --------------------------------------------------------------------------------------------------- the target
+
+/// Starts new sequences where there is room, and shuts the pipeline down when there are no more.
+void StageWorker::feed() {
+  if (has_shut_down_) return;
+  if (parts_.queue->should_abandon()) abandon();
+  while (static_cast<int>(live_.size()) < parts_.sequences_in_flight) {
+    std::optional<Request> request = parts_.queue->next();
+    if (!request) break;
+    const SequenceId sequence = stage_.start(std::move(request->prompt), request->max_length);
+    Live& live = live_[sequence];
+    live.at_limit = request->at_limit;
+    live.answer.key = request->key;
+    live.answer.sequence = sequence;
+    live.answer.start = parts_.clock->now();
+  }
+  if (live_.empty()) {
+    stage_.shut_down();
+    has_shut_down_ = true;
+  }
+}
+
+void StageWorker::abandon() {
+  for (const SequenceId sequence : stage_.live()) stage_.finish(sequence);
+  live_.clear();
+}
+
+void StageWorker::commit(SequenceId sequence, const StepResult& result) {
+  const auto entry = live_.find(sequence);
+  if (result.appended.empty() || entry == live_.end()) return;
+  Live& live = entry->second;
+  const std::optional<std::size_t> stopped_after = parts_.queue->commit(live.answer.key, result.appended);
+  Answer& answer = live.answer;
+  const auto kept = result.appended.begin() + stopped_after.value_or(result.appended.size());
+  answer.tokens.insert(answer.tokens.end(), result.appended.begin(), kept);
+  answer.commit_times.resize(answer.tokens.size(), parts_.clock->now());
+  if (stopped_after) {
+    answer.finish = FinishReason::stop_string;
+  } else if (result.finished) {
+    answer.finish = *result.finished == FinishReason::length ? live.at_limit : *result.finished;
+  } else {
+    return;
+  }
+  stage_.finish(sequence);
+}
+
+}  // namespace pipespec::pipeline

@@ -1,0 +1,75 @@
+/// The MPI runtime of one stage: moves its messages and runs its passes.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "comm/backoff.hpp"
+#include "comm/word_channel.hpp"
+#include "core/clock.hpp"
+#include "core/trace.hpp"
+#include "decoding/drafter.hpp"
+#include "decoding/stage.hpp"
+#include "model/language_model.hpp"
+#include "pipeline/sample_queue.hpp"
+#include "pipeline/trace_book.hpp"
+
+namespace pipespec::pipeline {
+
+/// What a worker works with. All but `options` are references that outlive the worker.
+struct StageParts {
+  decoding::StageOptions options;
+  std::vector<int> leaders;              ///< [stage] rank that speaks for the stage
+  comm::WordChannel* channel = nullptr;  ///< reaches all of them
+  const RunClock* clock = nullptr;
+  model::LanguageModel* model = nullptr;   ///< of a stage with a model
+  decoding::Drafter* drafter = nullptr;    ///< of stage 0 without one
+  SampleQueue* queue = nullptr;            ///< of the target
+  int sequences_in_flight = 1;             ///< at the target
+  SequenceId newest;                       ///< sequences that earlier runs on this channel used up
+  std::function<void(SequenceId, StageTrace)> on_trace;  ///< a sequence has ended here
+  std::function<void()> on_poll;  ///< called before every look for messages; tests delay here. May be empty
+};
+
+/// Drives a decoding::Stage from the first sample to the last: applies what has arrived, runs the next pass, applies what
+/// arrived meanwhile, completes the pass, sends what it caused. Nothing on that way blocks. When there is nothing to do it
+/// sleeps (comm::Backoff). Main thread only.
+class StageWorker {
+ public:
+  explicit StageWorker(StageParts parts);
+
+  /// Works until the target has shut the pipeline down and no message of it is left. Returns the newest sequence id.
+  SequenceId run();
+
+ private:
+  struct Live {  // at the target
+    FinishReason at_limit = FinishReason::length;
+    Answer answer;
+  };
+
+  bool receive_messages();
+  void send_messages();
+  void feed();
+  void abandon();
+  bool step();
+  decoding::StepResult run_pass(const decoding::Pass& pass);
+  decoding::StepResult run_proposal(const decoding::Proposal& proposal);
+  void commit(SequenceId sequence, const decoding::StepResult& result);
+  void close_ended();
+  model::Slot slot_of(SequenceId sequence);
+
+  StageParts parts_;
+  decoding::Stage stage_;
+  TraceBook traces_;
+  std::vector<int> peers_;  // stages to look for messages of, most urgent first
+  std::map<SequenceId, Live> live_;
+  std::map<SequenceId, model::Slot> slots_;
+  std::vector<model::Slot> free_slots_;
+  std::vector<Token> outputs_;
+  bool has_shut_down_ = false;
+};
+
+}  // namespace pipespec::pipeline

@@ -1,0 +1,34 @@
+/// What a stage records while it works: its steps and messages, by sequence.
+#pragma once
+
+#include <map>
+#include <utility>
+#include <vector>
+
+#include "core/clock.hpp"
+#include "core/trace.hpp"
+#include "decoding/message.hpp"
+#include "decoding/stage.hpp"
+#include "decoding/work.hpp"
+
+namespace pipespec::pipeline {
+
+/// Collects the traces of the live sequences of one stage. Not thread-safe.
+class TraceBook {
+ public:
+  TraceBook(StageIndex stage, const RunClock& clock) : stage_(stage), clock_(clock) {}
+
+  void record(const decoding::Message& message, Direction direction, StageIndex peer);
+  void record(const decoding::Pass& pass, const decoding::StepResult& result, double begin);
+  void record(const decoding::Proposal& proposal, const decoding::StepResult& result, double begin);
+
+  /// The trace of a sequence that has ended; the book forgets it.
+  StageTrace close(const decoding::Ended& ended);
+
+ private:
+  StageIndex stage_;
+  const RunClock& clock_;
+  std::map<SequenceId, StageTrace> open_;
+};
+
+}  // namespace pipespec::pipeline
