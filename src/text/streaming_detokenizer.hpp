@@ -7,9 +7,9 @@
 
 namespace pipespec::text {
 
-/// Turns tokens into text one by one and holds back the bytes of a character that is not complete yet, so that every
-/// piece it hands out is printable by itself. The pieces together are exactly `decode` of all tokens. Keeps a reference
-/// to the tokenizer. Not thread-safe.
+/// Turns tokens into text one by one and holds back the bytes of a character that is not complete yet, so that no piece
+/// ends inside a character. Bytes that no further byte can make a character pass unchanged: the pieces together are
+/// exactly the bytes of all tokens. Keeps a reference to the tokenizer. Not thread-safe.
 class StreamingDetokenizer {
  public:
   explicit StreamingDetokenizer(const Tokenizer& tokenizer) : tokenizer_(tokenizer) {}

@@ -30,6 +30,9 @@ class Tokenizer {
   /// do. A token outside the vocabulary is a UserError.
   virtual std::string decode(std::span<const Token> tokens) const = 0;
 
+  /// The bytes one token stands for inside a text.
+  virtual std::string_view token_bytes(Token token) const = 0;
+
   virtual int vocabulary_size() const = 0;
 
   /// How the vocabulary itself spells a token ("Ġthe"). Requires 0 ≤ token < vocabulary_size().

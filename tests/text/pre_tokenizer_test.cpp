@@ -1,0 +1,68 @@
+#include "text/pre_tokenizer.hpp"
+
+#include <gmock/gmock.h>
+
+#include "core/error.hpp"
+
+namespace pipespec::text {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::ThrowsMessage;
+
+const PreTokenizer& smollm() {
+  static const PreTokenizer pre_tokenizer(gguf_pre_tokenizer_patterns("smollm", "model.gguf"));
+  return pre_tokenizer;
+}
+
+TEST(PreTokenizer, WordsKeepTheSpaceBeforeThem) {
+  EXPECT_THAT(smollm().split("Hello big world"), ElementsAre("Hello", " big", " world"));
+}
+
+TEST(PreTokenizer, DigitsStandAloneWithoutTheSpaceBeforeThem) {
+  EXPECT_THAT(smollm().split("in 2024x"), ElementsAre("in", " ", "2", "0", "2", "4", "x"));
+}
+
+TEST(PreTokenizer, TheLastOfSeveralSpacesGoesToTheNextWord) {
+  EXPECT_THAT(smollm().split("a   b"), ElementsAre("a", "  ", " b"));
+  EXPECT_THAT(smollm().split("a   1"), ElementsAre("a", "   ", "1"));
+}
+
+TEST(PreTokenizer, ContractionsAreLowerCaseOnly) {
+  EXPECT_THAT(smollm().split("we'll WE'LL"), ElementsAre("we", "'ll", " WE", "'", "LL"));
+}
+
+TEST(PreTokenizer, LettersAndSpacesAreThoseOfUnicode) {
+  EXPECT_THAT(smollm().split("für α"), ElementsAre("für", " α"));
+  EXPECT_THAT(smollm().split("a\u3000\u3000b"), ElementsAre("a", "\u3000", "\u3000", "b"));
+  EXPECT_THAT(smollm().split("a\u0085b"), ElementsAre("a", "\u0085", "b"));
+  EXPECT_THAT(smollm().split("a\u180eb"), ElementsAre("a", "\u180e", "b"));
+}
+
+TEST(PreTokenizer, TheMongolianVowelSeparatorIsNoSpace) {
+  EXPECT_THAT(smollm().split("!\u180e"), ElementsAre("!\u180e"));
+}
+
+TEST(PreTokenizer, AnEmptyTextHasNoWords) {
+  EXPECT_THAT(smollm().split(""), IsEmpty());
+}
+
+TEST(PreTokenizer, MegabytesOfOneKindOfCharacterAreOneWord) {
+  for (const char kind : {'a', ' ', '!'}) EXPECT_EQ(smollm().split(std::string(4 << 20, kind)).size(), 1U) << kind;
+}
+
+TEST(PreTokenizer, AnUnknownNameIsRefusedWithTheKnownOnes) {
+  EXPECT_THAT([] { gguf_pre_tokenizer_patterns("viking", "m.gguf"); },
+              ThrowsMessage<UserError>(AllOf(HasSubstr("m.gguf: "), HasSubstr("viking"), HasSubstr("known: smollm"))));
+}
+
+TEST(PreTokenizer, AnExpressionThatDoesNotCompileIsRefused) {
+  const std::vector<std::string_view> broken = {"(a"};
+  EXPECT_THAT([&] { PreTokenizer{broken}; }, ThrowsMessage<UserError>(HasSubstr("(a is no regular expression")));
+}
+
+}  // namespace
+}  // namespace pipespec::text
