@@ -126,12 +126,13 @@ StepResult SequenceState::complete(const Pass& pass, std::span<const Token> outp
       ++kept;
     }
   }
-  if (kv_length_ == pass.begin) kv_length_ += kept;
   result.accepted = std::max(0, kept - (rows - pass.drafts));
   result.wasted = rows - kept;
   count(pass, result);
 
   if (!result.appended.empty()) adopt(length(), result.appended);
+  // A row stays to be computed even where a rollback has cut the view inside the rows: its output was not asked for.
+  if (kv_length_ == pass.begin) kv_length_ = std::min(pass.begin + kept, length() - 1);
   if (pass.outputs > 0) stepped_ = true;
   if (options_->is_target() && (has_ended() || length() >= max_length_)) {
     result.finished = has_ended() ? FinishReason::end_token : FinishReason::length;
@@ -252,10 +253,14 @@ void SequenceState::flush_up() {
     if (!done) return;
     turn_ = false;
   }
-  if (options_->is_target() || (sent_ == length() && !is_synchronous())) return;
+  // Once the stage above is cut back, this view may reach further past it than the drafts it keeps: the rest goes
+  // later.
+  const Position end =
+      is_synchronous() ? length() : std::min(length(), acknowledged_ + options_->max_ahead + options_->window);
+  if (options_->is_target() || (sent_ == end && !is_synchronous())) return;
   outgoing_.push_back(
-      {options_->above(), Tokens{sequence_, epoch_out_, sent_, round_, {view_.begin() + sent_, view_.end()}}});
-  sent_ = length();
+      {options_->above(), Tokens{sequence_, epoch_out_, sent_, round_, {view_.begin() + sent_, view_.begin() + end}}});
+  sent_ = end;
 }
 
 void SequenceState::flush_down() {

@@ -45,7 +45,7 @@ struct StageOptions {
 /// in the length of the sequence but for the tokens that change.
 ///
 /// Invariants, between any two calls:
-///  - kv_length ≤ view length, and the cached keys and values belong to view[0, kv_length);
+///  - kv_length < view length, and the cached keys and values belong to view[0, kv_length);
 ///  - draft_.size() == max(0, received_ - view length);
 ///  - sent_ ≤ view length.
 class SequenceState {

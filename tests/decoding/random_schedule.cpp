@@ -1,0 +1,133 @@
+#include "random_schedule.hpp"
+
+#include <algorithm>
+
+#include "core/error.hpp"
+#include "decoding/drafter.hpp"
+
+namespace pipespec::testing {
+
+using decoding::Schedule;
+
+RandomSchedule::RandomSchedule(std::uint64_t seed) : state_(seed), pipeline_(draw_options()) {
+  draw_paces();
+  to_start_ = pick(1, 5);
+  most_in_flight_ = pick(1, 4);
+  abandon_rate_ = chance(0.3) ? 0.01 : 0;
+}
+
+/// splitmix64 (S. Vigna): the same numbers with every standard library.
+std::uint64_t RandomSchedule::bits() {
+  std::uint64_t x = state_ += 0x9e3779b97f4a7c15u;
+  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
+  x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
+  return x ^ (x >> 31);
+}
+
+int RandomSchedule::pick(int first, int last) {
+  return first + static_cast<int>(bits() % static_cast<std::uint64_t>(last - first + 1));
+}
+
+bool RandomSchedule::chance(double probability) {
+  return static_cast<double>(bits() >> 11) * 0x1p-53 < probability;
+}
+
+template <class T, std::size_t n>
+T RandomSchedule::one_of(const std::array<T, n>& values) {
+  return values[bits() % n];
+}
+
+VirtualPipeline::Options RandomSchedule::draw_options() {
+  VirtualPipeline::Options options;
+  options.schedule = chance(0.7) ? Schedule::pipelined : Schedule::synchronous;
+  options.window = chance(0.5) ? pick(1, 4) : pick(1, 32);
+  options.max_ahead = chance(0.5) ? pick(1, 4) : pick(1, 40);
+  options.lookahead = chance(0.5) ? pick(1, 4) : pick(1, 16);
+  const int stages = pick(1, 5);
+  ToyModels& models = options.models;
+  models.seed = bits();
+  models.vocabulary = pick(2, 8);
+  models.end_rate = one_of(std::array{0.0, 0.02, 0.1});
+  models.cluster = one_of(std::array{1, 4, 12});
+  for (int s = 0; s + 1 < stages; ++s) models.agreement.push_back(one_of(std::array{0.0, 0.5, 0.8, 0.95, 1.0}));
+  if (stages > 1 && chance(0.3)) {  // stage 0 guesses: like a model whose guesses end early, or by looking back
+    const int longest = pick(1, 8);
+    if (chance(0.5)) {
+      decoding::PromptLookup lookup({.min_match = pick(1, 2), .max_match = 3, .max_tokens = longest});
+      options.proposer = [lookup](auto view, int most) mutable { return lookup.propose(view, most); };
+    } else {
+      options.proposer = [models, longest](std::span<const Token> view, int most) {
+        ToyText text = ToyText::of(view);
+        std::vector<Token> guess(std::min<int>(most, static_cast<int>(text.hash % (longest + 1))));
+        for (Token& token : guess) text = text.followed_by(token = models.next(0, text));
+        return guess;
+      };
+    }
+  }
+  return options;
+}
+
+void RandomSchedule::draw_paces() {
+  constexpr std::array paces{1, 8, 64};
+  const int stages = pipeline_.stages();
+  for (int s = 0; s < stages; ++s) device_pace_.push_back(one_of(paces));
+  for (int link = 0; link < stages * stages; ++link) link_pace_.push_back(one_of(paces));
+}
+
+/// Starts, abandons and shuts down now and then. Returns whether it did anything.
+bool RandomSchedule::drive_target() {
+  std::erase_if(in_flight_, [this](SequenceId sequence) { return pipeline_.is_finished(sequence); });
+  const int count = static_cast<int>(in_flight_.size());
+  if (to_start_ > 0 && count < most_in_flight_ && (count == 0 || chance(0.05))) {
+    start_sequence();
+    return true;
+  }
+  if (count > 0 && chance(abandon_rate_)) {
+    pipeline_.finish(in_flight_[pick(0, count - 1)]);
+    ++outcome_.abandoned;
+    return true;
+  }
+  if (to_start_ > 0 || count > 0 || is_shut_down_) return false;
+  pipeline_.shut_down();
+  return is_shut_down_ = true;
+}
+
+void RandomSchedule::start_sequence() {
+  std::vector<Token> prompt(pick(1, chance(0.2) ? 20 : 4));
+  for (Token& token : prompt) token = pick(0, 5);  // end tokens mean nothing in a prompt
+  const int length = static_cast<int>(prompt.size());
+  in_flight_.push_back(pipeline_.start(std::move(prompt), length + pick(1, chance(0.1) ? 40 : 12)));
+  --to_start_;
+}
+
+Event RandomSchedule::pick_event(const std::vector<Event>& events) {
+  const auto pace = [this](const Event& event) {
+    const bool is_message = event.kind == Event::Kind::deliver;
+    return is_message ? link_pace_[event.from * pipeline_.stages() + event.stage] : device_pace_[event.stage];
+  };
+  int total = 0;
+  for (const Event& event : events) total += pace(event);
+  int drawn = pick(0, total - 1);
+  for (const Event& event : events) {
+    drawn -= pace(event);
+    if (drawn < 0) return event;
+  }
+  return events.back();
+}
+
+ScheduleOutcome RandomSchedule::run() {
+  constexpr std::int64_t most_events = 200'000;  // far more than the longest schedule needs
+  while (!pipeline_.is_closed()) {
+    expect(++outcome_.events < most_events, "a schedule comes to an end");
+    if (drive_target()) continue;
+    const auto events = pipeline_.events();
+    expect(!events.empty(), "no deadlock: something can happen until all is closed");
+    pipeline_.perform(pick_event(events));
+  }
+  for (const Event& event : pipeline_.events()) {
+    expect(event.kind == Event::Kind::begin && !pipeline_.perform(event), "quiescence: nothing happens after the end");
+  }
+  return outcome_;
+}
+
+}  // namespace pipespec::testing

@@ -1,0 +1,123 @@
+/// Runs the stages of a pipeline in one thread, in any order of events, and checks at every event what must hold.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "core/trace.hpp"
+#include "decoding/message.hpp"
+#include "decoding/stage.hpp"
+#include "decoding/work.hpp"
+#include "support/toy_model.hpp"
+
+namespace pipespec::testing {
+
+/// Something that may happen next.
+struct Event {
+  enum class Kind {
+    deliver,   ///< the oldest message of a link arrives; the receiving stage may be in the middle of a pass
+    begin,     ///< a stage whose device is free asks for work
+    complete,  ///< a stage's work is done
+  };
+  Kind kind = Kind::begin;
+  int stage = 0;  ///< where it happens
+  int from = 0;   ///< deliver: the sender
+  bool operator==(const Event&) const = default;
+};
+
+/// A chain of stages with toy models, joined by links that keep order and delay at will. Whoever drives it chooses
+/// among events(). Copies are independent, so that an explorer can branch.
+///
+/// The caches hold what real ones would: an entry a position, made from the entry before it and the row's token, and a
+/// pass computes its tokens from the entries alone. A cache that does not hold the view's text therefore shows twice:
+/// by the check of every entry, and in the output.
+///
+/// Throws ContractError where a property of protocol.md is broken.
+class VirtualPipeline {
+ public:
+  using Proposer = std::function<std::vector<Token>(std::span<const Token> view, int max_tokens)>;
+
+  struct Options {
+    decoding::Schedule schedule = decoding::Schedule::pipelined;
+    int window = 16;
+    int max_ahead = 64;
+    int lookahead = 8;
+    ToyModels models;   ///< one more stage than `models.agreement` has numbers
+    Proposer proposer;  ///< stands in for the model of stage 0, if set
+  };
+
+  explicit VirtualPipeline(const Options& options);
+
+  /// What the target's driver may do at any time.
+  SequenceId start(std::vector<Token> prompt, Position max_length);
+  void finish(SequenceId sequence);
+  void shut_down();
+
+  /// What can happen next, but for `begin` events that are known to find no work.
+  std::vector<Event> events() const;
+
+  /// False if nothing happened: a stage asked for work and there was none.
+  bool perform(const Event& event);
+
+  /// The last message of every link has arrived and nobody works.
+  bool is_closed() const;
+
+  /// Target's tokens of a sequence so far, without the prompt. A sequence that ended by itself is finished at once.
+  std::span<const Token> output(SequenceId sequence) const { return outputs_.at(sequence.value).tokens; }
+  bool is_finished(SequenceId sequence) const { return outputs_.at(sequence.value).finished; }
+  std::optional<FinishReason> finish_reason(SequenceId sequence) const { return outputs_.at(sequence.value).reason; }
+
+  /// Of a sequence that has ended at `stage`.
+  const LinkStatistics& statistics(int stage, SequenceId sequence) const;
+
+  int stages() const { return static_cast<int>(nodes_.size()); }
+  const decoding::Stage& stage(int index) const { return nodes_.at(index).stage; }
+  bool is_busy(int index) const { return nodes_.at(index).work.has_value(); }
+  std::uint64_t digest() const;
+
+ private:
+  struct Cached {
+    Token token;
+    ToyText text;
+  };
+  struct Node {
+    decoding::Stage stage;
+    std::map<std::int32_t, std::vector<Cached>> caches{};  // by sequence
+    std::optional<decoding::Work> work{};
+    std::vector<Token> result{};  // of `work`, already known
+    bool is_waiting = false;      // asked for work in vain, and nothing has happened since
+    std::map<std::int32_t, LinkStatistics> ended{};
+  };
+  struct Output {
+    Position max_length = 0;
+    std::vector<Token> tokens{};
+    std::vector<Token> expected{};  // the target's own continuation
+    bool finished = false;
+    std::optional<FinishReason> reason{};
+  };
+
+  bool is_target(int index) const { return index == stages() - 1; }
+  void deliver(int from, int to);
+  bool begin(int index);
+  void complete(int index);
+  void compute(int index, const decoding::Pass& pass);
+  void take_result(int index, const decoding::Work& work, const decoding::StepResult& result);
+  void after_event(int index);
+  void check(int index) const;
+  void check_agreement(int lower) const;
+  std::deque<decoding::Message>& link(int from, int to) { return links_[from * stages() + to]; }
+  const std::deque<decoding::Message>& link(int from, int to) const { return links_[from * stages() + to]; }
+
+  std::shared_ptr<const Options> options_;
+  std::vector<Node> nodes_;
+  std::vector<std::deque<decoding::Message>> links_;  // [from, to]
+  std::map<std::int32_t, Output> outputs_;
+};
+
+}  // namespace pipespec::testing
