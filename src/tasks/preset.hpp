@@ -13,6 +13,8 @@
 
 namespace pipespec::tasks {
 
+/// Each follows what the field compares with. The harness' `until` strings are no part of a prompt: an answer ends with
+/// the model's own end token, or at the strings of `generation.stop`.
 enum class Preset {
   humaneval_instruct,  ///< openai/human-eval rows, asked as lm-evaluation-harness' task of this name does (version 4)
   gsm8k_cot_llama,     ///< openai/grade-school-math rows, as lm-evaluation-harness' task: 8 worked examples as turns

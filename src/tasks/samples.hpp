@@ -31,8 +31,8 @@ struct Sample {
 
 /// Reads the rows `range` (none: all) of `file`, in the file's order, as prompts of `preset`. The whole file is read
 /// and checked up to the end of the range. UserErrors name file and line: not JSON, a missing or wrong field, an id
-/// that occurs twice, an empty prompt, no rows at all, a range beyond the end. Conversations take the form `chat` (none:
-/// the tokenizer's own).
+/// that occurs twice, an empty prompt, no rows at all, a range beyond the end. Conversations take the form `chat`
+/// (none: the tokenizer's own).
 std::vector<Sample> read_samples(Preset preset, const std::filesystem::path& file, std::optional<SampleRange> range,
                                  const text::Tokenizer& tokenizer, std::optional<text::ChatFormat> chat);
 
