@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <string_view>
 #include <utility>
 
 namespace pipespec::results {
@@ -28,6 +29,9 @@ class FileHandle {
 /// Takes an exclusive lock without waiting; it ends with the descriptor. False: somebody else holds it. On file systems
 /// without locks: true, with a warning.
 bool try_lock(const FileHandle& file, const std::filesystem::path& path);
+
+/// Writes everything, at the file's position. False with errno set if the system refuses; part may have been written.
+bool write_all(const FileHandle& file, std::string_view bytes);
 
 /// Waits until the entries of a directory are on the disk. Failure if they cannot be.
 void sync_directory(const std::filesystem::path& directory);

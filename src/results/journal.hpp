@@ -16,7 +16,6 @@
 #include <filesystem>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "core/trace.hpp"
 #include "results/file_handle.hpp"
@@ -45,8 +44,6 @@ class Journal {
   void commit();
 
  private:
-  void append(char kind, const std::vector<std::uint8_t>& cbor);
-
   std::filesystem::path path_;
   FileHandle file_;
   std::int32_t attempt_;

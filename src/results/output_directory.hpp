@@ -14,6 +14,9 @@ namespace pipespec::results {
 /// DIR/journal/rank-<rank>.journal
 std::filesystem::path journal_path(const std::filesystem::path& directory, int rank);
 
+/// The journals of all ranks that are there, sorted.
+std::vector<std::filesystem::path> journal_paths(const std::filesystem::path& directory);
+
 /// DIR/results.h5
 std::filesystem::path results_path(const std::filesystem::path& directory);
 
