@@ -12,7 +12,8 @@
 
 namespace pipespec::decoding {
 
-/// s → s+1: "my view goes on with these tokens from `position`". Stamped with the last epoch that s has processed.
+/// s → s+1: "my view goes on with these tokens from `position`". Stamped with the last epoch that s has processed. No
+/// tokens: "I have no guess how it goes on", or in the synchronous schedule just the turn.
 struct Tokens {
   SequenceId sequence;
   Epoch epoch = 0;

@@ -43,6 +43,7 @@ void SequenceState::receive(const Tokens& message) {
       break;
     }
   }
+  if (message.tokens.empty() && message.position == length()) is_below_silent_ = true;
   if (is_synchronous() && message.round == confirmed()) grant_turn(message.round);
   flush();
 }
@@ -81,13 +82,13 @@ void SequenceState::receive(const Progress& message) {
 // -------------------------------------------------------------------------------------------------------- work
 
 std::optional<Work> SequenceState::next_work() {
-  const bool fill_cache = is_synchronous() && !options_->is_first() && kv_length_ == 0 && length() > 1 && !outstanding_;
-  if (!fill_cache && !may_step()) return std::nullopt;
+  if (!has_work()) return std::nullopt;
+  const bool fills_cache = may_fill_cache();
   outstanding_ = true;
   is_outdated_ = false;
   if (!options_->has_model) return Proposal{sequence_, length(), room()};
   Pass pass = next_pass();
-  if (fill_cache) {  // all but the last row of the prompt, while the stages below draft
+  if (fills_cache) {
     pass.tokens.resize(length() - 1);
     pass.drafts = pass.outputs = 0;
   }
@@ -149,6 +150,7 @@ StepResult SequenceState::complete(const Proposal& proposal, std::span<const Tok
     result.wasted = static_cast<int>(tokens.size());
   } else if (tokens.empty()) {
     is_exhausted_ = true;
+    if (!is_synchronous()) outgoing_.push_back({options_->above(), Tokens{sequence_, epoch_out_, sent_, round_, {}}});
   } else {
     for (const Token token : tokens.first(std::min<std::size_t>(tokens.size(), proposal.max_tokens))) {
       result.appended.push_back(token);
@@ -187,6 +189,19 @@ bool SequenceState::may_step() const {
   return options_->has_model || !is_exhausted_;
 }
 
+/// Synchronous schedule: all but the last row of the prompt, while the stages below draft.
+bool SequenceState::may_fill_cache() const {
+  return is_synchronous() && !options_->is_first() && !turn_ && !outstanding_ && kv_length_ == 0 && length() > 1;
+}
+
+bool SequenceState::has_work() const {
+  return may_step() || may_fill_cache();
+}
+
+bool SequenceState::expects_drafts() const {
+  return !is_synchronous() && !options_->is_first() && may_step() && draft_.empty() && !is_below_silent_;
+}
+
 /// A draft is only worth a row if its successor can be committed: none after an end token, none at the limit.
 int SequenceState::drafts_to_check() const {
   const auto most = std::min({static_cast<std::ptrdiff_t>(options_->window) - 1, std::ssize(draft_),
@@ -206,6 +221,7 @@ void SequenceState::adopt(Position from, std::span<const Token> tokens) {
   view_.insert(view_.end(), tokens.begin(), tokens.end());
   is_outdated_ = true;
   is_exhausted_ = false;
+  is_below_silent_ = false;
   kv_length_ = std::min(kv_length_, from);
   if (options_->is_first()) return;
   if (is_rollback) {
@@ -289,7 +305,8 @@ std::uint64_t SequenceState::digest() const {
                                 reported_, epoch_out_, sent_, acknowledged_, confirmed_, reported_confirmed_, round_}) {
     digest.add(number);
   }
-  for (const bool flag : {outstanding_, is_outdated_, is_exhausted_, turn_, stepped_}) digest.add(flag);
+  for (const bool flag : {outstanding_, is_outdated_, is_exhausted_, is_below_silent_, turn_, stepped_})
+    digest.add(flag);
   return digest.value();
 }
 

@@ -60,6 +60,10 @@ class SequenceState {
 
   /// What to compute next; nothing while work is outstanding, or while the stage waits (protocol.md "Flow control").
   std::optional<Work> next_work();
+  bool has_work() const;
+
+  /// Whether a step now would go without drafts although the stage below may still answer to the present view.
+  bool expects_drafts() const;
 
   /// Takes the result of the outstanding work. Messages that arrived meanwhile have been received before.
   /// `outputs` [pass.outputs]: the model's token after each of the last rows.
@@ -88,6 +92,7 @@ class SequenceState {
   bool has_ended() const;
   bool is_synchronous() const;
   bool may_step() const;
+  bool may_fill_cache() const;
   int room() const;
   int drafts_to_check() const;
   Pass next_pass() const;
@@ -109,8 +114,9 @@ class SequenceState {
   std::vector<Token> draft_;
   Position kv_length_ = 0;
   bool outstanding_ = false;
-  bool is_outdated_ = false;   // the view has changed since the outstanding work was handed out
-  bool is_exhausted_ = false;  // a drafter without a model has no guess for this view
+  bool is_outdated_ = false;      // the view has changed since the outstanding work was handed out
+  bool is_exhausted_ = false;     // a drafter without a model has no guess for this view
+  bool is_below_silent_ = false;  // the stage below has said so
 
   Epoch epoch_in_ = 0;     // corrections sent to the stage below
   Position received_;      // length of the stream of the stage below in the present epoch

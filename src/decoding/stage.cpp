@@ -101,17 +101,26 @@ void Stage::receive(StageIndex from, const Message& message) {
       message);
 }
 
-std::optional<Work> Stage::next_work() {
-  // Round robin: the search begins behind the sequence that was served last.
+/// Round robin: the search begins behind the sequence that was served last.
+std::optional<SequenceId> Stage::next_sequence() const {
   auto entry = sequences_.upper_bound(served_);
   for (std::size_t i = 0; i < sequences_.size(); ++i, ++entry) {
     if (entry == sequences_.end()) entry = sequences_.begin();
-    if (auto work = entry->second.next_work()) {
-      served_ = entry->first;
-      return work;
-    }
+    if (entry->second.has_work()) return entry->first;
   }
   return std::nullopt;
+}
+
+std::optional<Work> Stage::next_work() {
+  const auto sequence = next_sequence();
+  if (!sequence) return std::nullopt;
+  served_ = *sequence;
+  return sequences_.at(*sequence).next_work();
+}
+
+bool Stage::expects_drafts() const {
+  const auto sequence = next_sequence();
+  return sequence && sequences_.at(*sequence).expects_drafts();
 }
 
 template <class W>

@@ -53,6 +53,11 @@ class Stage {
   /// The next pass or proposal; none while every sequence waits or has outstanding work.
   std::optional<Work> next_work();
 
+  /// Whether next_work() would be a step without drafts although the stage below may still answer to what it was told.
+  /// A driver that knows how soon may hold next_work() back for so long. The answer of a stage that has no guess
+  /// counts.
+  bool expects_drafts() const;
+
   /// Takes a result; work of a sequence that has ended meanwhile is void.
   StepResult complete(const Pass& pass, std::span<const Token> outputs);
   StepResult complete(const Proposal& proposal, std::span<const Token> tokens);
@@ -89,6 +94,7 @@ class Stage {
   template <class W>
   StepResult complete_work(const W& work, std::span<const Token> tokens);
   void collect(SequenceState& state);
+  std::optional<SequenceId> next_sequence() const;
 
   std::shared_ptr<const StageOptions> options_;
   std::map<SequenceId, SequenceState> sequences_;
