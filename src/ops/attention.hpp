@@ -28,7 +28,7 @@ struct KvView {
   static std::int64_t bytes(KvType type, int kv_heads, int head_dim, Position capacity);
 
   /// The smallest capacity with room for `positions`.
-  static Position round_up(Position positions) { return (positions + 15) / 16 * 16; }
+  static constexpr Position round_up(Position positions) { return (positions + 15) / 16 * 16; }
 };
 
 /// Writes keys and values k, v [rows, kv_heads·head_dim] (keys already turned by rope) of the positions begin, begin+1,

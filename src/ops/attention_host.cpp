@@ -48,10 +48,10 @@ HWY_INLINE void score(const Kept* HWY_RESTRICT keys, int head_dim, float scale, 
     for (int i = 0; i < count; ++i) sums[v][i] = zero();
   keys += std::int64_t{first_vector} * head_dim * 16;
   for (int d = 0; d < head_dim; ++d) {
-    HWY_UNROLL(8)
+    PIPESPEC_UNROLL
     for (int v = 0; v < vectors; ++v) {
       const Lanes k = load_kept(keys + (std::int64_t{v} * head_dim + d) * 16);
-      HWY_UNROLL(8)
+      PIPESPEC_UNROLL
       for (int i = 0; i < count; ++i) sums[v][i] = fma(k, broadcast(queries.q[i][d]), sums[v][i]);
     }
   }
@@ -87,15 +87,15 @@ HWY_INLINE void mix(const Kept* HWY_RESTRICT values, int width, int first_vector
   values += first_vector * 16;
   const int seen_by_all = queries.visible[0];
   for (int p = 0; p < seen_by_all; ++p) {
-    HWY_UNROLL(8)
+    PIPESPEC_UNROLL
     for (int v = 0; v < vectors; ++v) {
       const Lanes value = load_kept(values + std::int64_t{p} * width + v * 16);
-      HWY_UNROLL(8)
+      PIPESPEC_UNROLL
       for (int i = 0; i < count; ++i) sums[v][i] = fma(value, broadcast(queries.weight[i][p]), sums[v][i]);
     }
   }
   for (int v = 0; v < vectors; ++v) {
-    HWY_UNROLL(8)
+    PIPESPEC_UNROLL
     for (int i = 0; i < count; ++i) {
       for (int p = seen_by_all; p < queries.visible[i]; ++p)
         sums[v][i] =
@@ -139,35 +139,17 @@ void attend_queries(const AttentionJob& job, int kv_head, std::int64_t split, st
 
 template <class Kept>
 void attend_item(const AttentionJob& job, int kv_head, std::int64_t split, std::int64_t first, std::int64_t end) {
-  while (first < end) {
-    const auto count = std::min<std::int64_t>(end - first, queries_at_once);
-    switch (count) {
-      case 1:
-        attend_queries<1, Kept>(job, kv_head, split, first);
-        break;
-      case 2:
-        attend_queries<2, Kept>(job, kv_head, split, first);
-        break;
-      case 3:
-        attend_queries<3, Kept>(job, kv_head, split, first);
-        break;
-      case 4:
-        attend_queries<4, Kept>(job, kv_head, split, first);
-        break;
-      case 5:
-        attend_queries<5, Kept>(job, kv_head, split, first);
-        break;
-      case 6:
-        attend_queries<6, Kept>(job, kv_head, split, first);
-        break;
-      case 7:
-        attend_queries<7, Kept>(job, kv_head, split, first);
-        break;
-      default:
-        attend_queries<8, Kept>(job, kv_head, split, first);
-        break;
-    }
-    first += count;
+  for (; first + 8 <= end; first += 8) attend_queries<8, Kept>(job, kv_head, split, first);
+  for (; first + 4 <= end; first += 4) attend_queries<4, Kept>(job, kv_head, split, first);
+  switch (end - first) {
+    case 3:
+      return attend_queries<3, Kept>(job, kv_head, split, first);
+    case 2:
+      return attend_queries<2, Kept>(job, kv_head, split, first);
+    case 1:
+      return attend_queries<1, Kept>(job, kv_head, split, first);
+    default:
+      return;
   }
 }
 

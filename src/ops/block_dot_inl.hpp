@@ -16,7 +16,7 @@
 
 #include "ops/lanes_inl.hpp"
 
-#if HWY_TARGET == HWY_AVX3_DL || HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX2
+#if HWY_TARGET == HWY_AVX3_DL || HWY_TARGET == HWY_AVX2
 #include <immintrin.h>
 #endif
 
@@ -50,7 +50,7 @@ struct BlockCodes {
   __m512i quad[8];
 
   HWY_INLINE explicit BlockCodes(const std::uint8_t* HWY_RESTRICT stored) {
-    HWY_UNROLL(8)
+    PIPESPEC_UNROLL
     for (int i = 0; i < (bits == CodeBits::four ? 4 : 8); ++i) {
       const __m512i codes = _mm512_load_si512(stored + i * 64);
       if constexpr (bits == CodeBits::four) {
@@ -68,7 +68,7 @@ struct BlockCodes {
 template <CodeBits bits>
 HWY_INLINE Lanes dot(const BlockCodes<bits>& codes, const std::int8_t* HWY_RESTRICT activations, std::int32_t start) {
   __m512i sum = _mm512_set1_epi32(start);
-  HWY_UNROLL(8)
+  PIPESPEC_UNROLL
   for (int i = 0; i < 8; ++i)
     sum = _mm512_dpbusd_epi32(sum, codes.quad[i], _mm512_set1_epi32(four_codes(activations + 4 * i)));
   Lanes out;
@@ -76,7 +76,7 @@ HWY_INLINE Lanes dot(const BlockCodes<bits>& codes, const std::int8_t* HWY_RESTR
   return out;
 }
 
-#elif HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX2
+#elif HWY_TARGET == HWY_AVX2
 
 /// The codes of a block, four inputs of eight outputs a register: unsigned of 4 bits, signed of 8 bits.
 template <CodeBits bits>
@@ -84,9 +84,9 @@ struct BlockCodes {
   __m256i quad[8][2];
 
   HWY_INLINE explicit BlockCodes(const std::uint8_t* HWY_RESTRICT stored) {
-    HWY_UNROLL(8)
+    PIPESPEC_UNROLL
     for (int i = 0; i < (bits == CodeBits::four ? 4 : 8); ++i) {
-      HWY_UNROLL(2)
+      PIPESPEC_UNROLL
       for (int half = 0; half < 2; ++half) {
         const __m256i codes = _mm256_load_si256(reinterpret_cast<const __m256i*>(stored + i * 64 + half * 32));
         if constexpr (bits == CodeBits::four) {
@@ -109,7 +109,7 @@ HWY_INLINE __m256i dot_half(const BlockCodes<bits>& codes, int half, const std::
   const __m256i ones = _mm256_set1_epi16(1);
   if constexpr (bits == CodeBits::four) {
     __m256i pairs = _mm256_setzero_si256();
-    HWY_UNROLL(8)
+    PIPESPEC_UNROLL
     for (int i = 0; i < 8; ++i) {
       const __m256i a = _mm256_set1_epi32(four_codes(activations + 4 * i));
       pairs = _mm256_add_epi16(pairs, _mm256_maddubs_epi16(codes.quad[i][half], a));
@@ -117,7 +117,7 @@ HWY_INLINE __m256i dot_half(const BlockCodes<bits>& codes, int half, const std::
     return _mm256_add_epi32(_mm256_set1_epi32(start), _mm256_madd_epi16(pairs, ones));
   } else {  // |w|·(sign(w)·a); the activations' sums are not needed, for w is signed here
     __m256i sum = _mm256_setzero_si256();
-    HWY_UNROLL(8)
+    PIPESPEC_UNROLL
     for (int i = 0; i < 8; ++i) {
       const __m256i w = codes.quad[i][half];
       const __m256i a = _mm256_sign_epi8(_mm256_set1_epi32(four_codes(activations + 4 * i)), w);
@@ -132,12 +132,8 @@ HWY_INLINE Lanes dot(const BlockCodes<bits>& codes, const std::int8_t* HWY_RESTR
   const __m256 low = _mm256_cvtepi32_ps(dot_half(codes, 0, activations, start));
   const __m256 high = _mm256_cvtepi32_ps(dot_half(codes, 1, activations, start));
   Lanes out;
-#if HWY_TARGET == HWY_AVX3
-  out.part[0].raw = _mm512_insertf32x8(_mm512_castps256_ps512(low), high, 1);
-#else
   out.part[0].raw = low;
   out.part[1].raw = high;
-#endif
   return out;
 }
 

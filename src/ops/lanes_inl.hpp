@@ -16,6 +16,14 @@
 
 #include "ops/half.hpp"
 
+// Unrolls a short loop, so that what it sums stays in registers; without vectors there would be too many.
+#undef PIPESPEC_UNROLL
+#if HWY_TARGET == HWY_SCALAR
+#define PIPESPEC_UNROLL
+#else
+#define PIPESPEC_UNROLL HWY_UNROLL(8)
+#endif
+
 HWY_BEFORE_NAMESPACE();
 namespace pipespec::ops::HWY_NAMESPACE {
 
@@ -37,7 +45,7 @@ struct Lanes {
 template <class F>
 HWY_INLINE Lanes each_part(F f) {
   Lanes out;
-  HWY_UNROLL(16)
+  PIPESPEC_UNROLL
   for (int i = 0; i < parts; ++i) out.part[i] = f(i);
   return out;
 }
@@ -54,7 +62,7 @@ HWY_INLINE Lanes load(const float* HWY_RESTRICT from) {
   return each_part([=](int i) HWY_ATTR { return hn::LoadU(FloatTag(), from + i * part_lanes); });
 }
 HWY_INLINE void store(const Lanes& x, float* HWY_RESTRICT to) {
-  HWY_UNROLL(16)
+  PIPESPEC_UNROLL
   for (int i = 0; i < parts; ++i) hn::StoreU(x.part[i], FloatTag(), to + i * part_lanes);
 }
 
@@ -129,7 +137,7 @@ HWY_INLINE Lanes lane_numbers() {
 
 /// Nearest integers, ties to even, of values that an int32 holds.
 HWY_INLINE void store_nearest(const Lanes& x, std::int32_t* HWY_RESTRICT to) {
-  HWY_UNROLL(16)
+  PIPESPEC_UNROLL
   for (int i = 0; i < parts; ++i) {
 #if HWY_TARGET == HWY_SCALAR
     to[i] = static_cast<std::int32_t>(std::lrintf(hn::GetLane(x.part[i])));

@@ -25,29 +25,22 @@ namespace pipespec::ops::HWY_NAMESPACE {
 /// Writes the outputs of tiles [begin, end).
 void write_tiles(const PackedMatrix& w, const Activations& x, std::int64_t begin, std::int64_t end,
                  const MatrixView<float>& y) {
-  const auto sink = [&](std::int64_t row, std::int64_t tile, const Lanes& sums)
-                        HWY_ATTR { store_first(sums, y.row(row) + tile * 16, w.out() - tile * 16); };
-  run_tiles(w, x, begin, end, sink);
+  for_each_output_tile(w, x, begin, end, [&](std::int64_t row, std::int64_t tile, const float* outputs) HWY_ATTR {
+    store_first(load(outputs), y.row(row) + tile * 16, w.out() - tile * 16);
+  });
 }
 
 /// The best outputs of tiles [begin, end) for every row; best [rows].
 void best_of_tiles(const PackedMatrix& w, const Activations& x, std::int64_t begin, std::int64_t end, LaneBest* best) {
-  const auto sink = [&](std::int64_t row, std::int64_t tile, const Lanes& sums) HWY_ATTR {
-    const std::int64_t outputs = w.out() - tile * 16;
+  for_each_output_tile(w, x, begin, end, [&](std::int64_t row, std::int64_t tile, const float* outputs) HWY_ATTR {
     LaneBest& lanes = best[row];
+    const auto valid = static_cast<float>(std::min<std::int64_t>(w.out() - tile * 16, 16));
+    const Lanes nothing = broadcast(-std::numeric_limits<float>::infinity());
+    const Lanes found = if_less(lane_numbers(), broadcast(valid), load(outputs), nothing);
     const Lanes old = load(lanes.value);
-    const Lanes valid = if_less(lane_numbers(), broadcast(static_cast<float>(std::min<std::int64_t>(outputs, 16))),
-                                sums, broadcast(-std::numeric_limits<float>::infinity()));
-    for (int i = 0; i < parts; ++i) {
-      const auto better_here = hn::Lt(old.part[i], valid.part[i]);
-      const IntTag int_tag;
-      std::int32_t* tiles = lanes.tile + i * part_lanes;
-      const auto here = hn::Set(int_tag, static_cast<std::int32_t>(tile));
-      hn::StoreU(hn::IfThenElse(hn::RebindMask(int_tag, better_here), here, hn::LoadU(int_tag, tiles)), int_tag, tiles);
-    }
-    store(if_less(old, valid, valid, old), lanes.value);
-  };
-  run_tiles(w, x, begin, end, sink);
+    store(if_less(old, found, broadcast(static_cast<float>(tile)), load(lanes.tile)), lanes.tile);
+    store(if_less(old, found, found, old), lanes.value);
+  });
 }
 
 }  // namespace pipespec::ops::HWY_NAMESPACE
@@ -72,7 +65,7 @@ void expect_fit(const PackedMatrix& w, const Activations& x) {
 /// Merges the lanes of one row; lane i of tile t is the output 16·t + i.
 Best best_of_lanes(const LaneBest& lanes, Token first_token, Best best) {
   for (int i = 0; i < 16; ++i) {
-    const Best candidate{lanes.value[i], first_token + lanes.tile[i] * 16 + i};
+    const Best candidate{lanes.value[i], first_token + static_cast<Token>(lanes.tile[i]) * 16 + i};
     if (better(candidate, best)) best = candidate;
   }
   return best;
@@ -113,7 +106,7 @@ void linear_argmax(device::Stream& stream, const PackedMatrix& weights, const Ac
   auto* lanes = reinterpret_cast<LaneBest*>(scratch.data());  // [threads, rows]
   LaneBest none;
   std::fill_n(none.value, 16, -std::numeric_limits<float>::infinity());
-  std::fill_n(none.tile, 16, 0);
+  std::fill_n(none.tile, 16, 0.0f);
   std::fill_n(lanes, threads * rows, none);
   stream.pool().parallel_for(threads, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t part = begin; part < end; ++part) HWY_DYNAMIC_DISPATCH(best_of_tiles)

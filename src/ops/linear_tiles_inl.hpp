@@ -44,12 +44,12 @@ HWY_INLINE void sum_blocks(const PackedMatrix& w, std::int64_t tile, const Activ
   const auto* scale = reinterpret_cast<const std::uint16_t*>(w.tile(tile));
   const auto* minimum = scale + blocks * 16;
   const auto* stored = reinterpret_cast<const std::uint8_t*>(w.tile(tile) + w.codes_offset());
-  HWY_UNROLL(8)
+  PIPESPEC_UNROLL
   for (int r = 0; r < rows; ++r) sums[r] = zero();
   for (std::int64_t b = 0; b < blocks; ++b, stored += code_bytes(bits)) {
     const BlockCodes<bits> codes(stored);
     const Lanes d = load_half(scale + b * 16);
-    HWY_UNROLL(8)
+    PIPESPEC_UNROLL
     for (int r = 0; r < rows; ++r) {
       std::int32_t start = 0;
       if constexpr (zero_point_shift < type >> 0) start = x[b].negative_sum[r] * (1 << zero_point_shift<type>);
@@ -57,13 +57,13 @@ HWY_INLINE void sum_blocks(const PackedMatrix& w, std::int64_t tile, const Activ
     }
     if constexpr (type == WeightType::q4_1) {
       const Lanes m = load_half(minimum + b * 16);
-      HWY_UNROLL(8)
+      PIPESPEC_UNROLL
       for (int r = 0; r < rows; ++r) sums[r] = fma(m, broadcast(x[b].scaled_sum[r]), sums[r]);
     }
   }
 }
 
-/// Weights of input k (f32, f16), or of the inputs k and k + 1 (bf16), of one tile.
+/// Weights of input k (f32, f16) of one tile.
 template <WeightType type>
 HWY_INLINE Lanes load_weights(const std::byte* HWY_RESTRICT tile, std::int64_t k) {
   if constexpr (type == WeightType::f32)
@@ -88,51 +88,59 @@ HWY_INLINE Lanes second_of_pairs(const Lanes& pairs) {
 template <WeightType type, int tiles, int rows>
 HWY_INLINE void sum_input(const std::byte* const (&tile)[tiles], const float* const (&x)[rows], std::int64_t k,
                           Lanes (&sums)[tiles][rows]) {
-  HWY_UNROLL(8)
+  PIPESPEC_UNROLL
   for (int t = 0; t < tiles; ++t) {
     const Lanes w = load_weights<type>(tile[t], k);
-    HWY_UNROLL(8)
+    PIPESPEC_UNROLL
     for (int r = 0; r < rows; ++r) sums[t][r] = fma(w, broadcast(x[r][k]), sums[t][r]);
   }
 }
 
-/// The inputs k and k + 1; of the last one of an odd number only the first.
+/// Both inputs of pair k.
 template <int tiles, int rows>
-HWY_INLINE void sum_pair(const std::byte* const (&tile)[tiles], const float* const (&x)[rows], std::int64_t k,
-                         std::int64_t in, Lanes (&sums)[tiles][rows]) {
-  HWY_UNROLL(8)
+HWY_INLINE void sum_pair(const std::byte* const (&tile)[tiles], const float* const (&x)[rows], std::int64_t pair,
+                         Lanes (&sums)[tiles][rows]) {
+  PIPESPEC_UNROLL
   for (int t = 0; t < tiles; ++t) {
-    const Lanes pairs = load(reinterpret_cast<const float*>(tile[t]) + k / 2 * 16);
+    const Lanes pairs = load(reinterpret_cast<const float*>(tile[t]) + pair * 16);
     const Lanes first = first_of_pairs(pairs), second = second_of_pairs(pairs);
-    HWY_UNROLL(8)
-    for (int r = 0; r < rows; ++r) sums[t][r] = fma(first, broadcast(x[r][k]), sums[t][r]);
-    if (k + 1 == in) continue;
-    HWY_UNROLL(8)
-    for (int r = 0; r < rows; ++r) sums[t][r] = fma(second, broadcast(x[r][k + 1]), sums[t][r]);
+    PIPESPEC_UNROLL
+    for (int r = 0; r < rows; ++r) sums[t][r] = fma(first, broadcast(x[r][2 * pair]), sums[t][r]);
+    PIPESPEC_UNROLL
+    for (int r = 0; r < rows; ++r) sums[t][r] = fma(second, broadcast(x[r][2 * pair + 1]), sums[t][r]);
+  }
+}
+
+/// The last input of an odd number, which is the first of its pair.
+template <int tiles, int rows>
+HWY_INLINE void sum_last_of_pairs(const std::byte* const (&tile)[tiles], const float* const (&x)[rows], std::int64_t k,
+                                  Lanes (&sums)[tiles][rows]) {
+  for (int t = 0; t < tiles; ++t) {
+    const Lanes w = first_of_pairs(load(reinterpret_cast<const float*>(tile[t]) + k / 2 * 16));
+    for (int r = 0; r < rows; ++r) sums[t][r] = fma(w, broadcast(x[r][k]), sums[t][r]);
   }
 }
 
 /// `tiles` tiles of floating-point weights times `rows` rows.
 template <WeightType type, int tiles, int rows>
 HWY_INLINE void sum_inputs(const PackedMatrix& w, std::int64_t first_tile, const MatrixView<const float>& x,
-                           std::int64_t first_row, Lanes (&sums)[tiles][rows]) {
+                           std::int64_t first_row, float (*outputs)[row_group][16]) {
   const std::byte* tile[tiles];
   const float* row[rows];
+  Lanes sums[tiles][rows];
   for (int t = 0; t < tiles; ++t) tile[t] = w.tile(first_tile + t);
   for (int r = 0; r < rows; ++r) row[r] = x.row(first_row + r);
-  HWY_UNROLL(8)
-  for (int t = 0; t < tiles; ++t) {
-    HWY_UNROLL(8)
+  for (int t = 0; t < tiles; ++t)
     for (int r = 0; r < rows; ++r) sums[t][r] = zero();
-  }
   const std::int64_t in = w.in();
   if constexpr (type == WeightType::bf16) {
-    std::int64_t k = 0;
-    for (; k + 2 <= in; k += 2) sum_pair(tile, row, k, k + 2, sums);
-    if (k < in) sum_pair(tile, row, k, in, sums);
+    for (std::int64_t k = 0; k < in / 2; ++k) sum_pair(tile, row, k, sums);
+    if (in % 2 != 0) sum_last_of_pairs(tile, row, in - 1, sums);
   } else {
     for (std::int64_t k = 0; k < in; ++k) sum_input<type>(tile, row, k, sums);
   }
+  for (int t = 0; t < tiles; ++t)
+    for (int r = 0; r < rows; ++r) store(sums[t][r], outputs[t][r]);
 }
 
 /// Tiles of floating-point weights at once: enough independent sums to hide the latency of a multiply-add, and no more
@@ -142,80 +150,88 @@ constexpr int tiles_at_once(int rows) {
   return rows >= sums ? 1 : sums / rows > 8 ? 8 : sums / rows;
 }
 
-/// Gives sink(row, tile, the 16 outputs of the tile) for rows [first_row, first_row + rows) and tiles [begin, end).
-template <WeightType type, int rows, class Sink>
-void run_rows(const PackedMatrix& w, const Activations& x, std::int64_t first_row, std::int64_t begin, std::int64_t end,
-              Sink& sink) {
-  if constexpr (type == WeightType::q8_0 || type == WeightType::q4_0 || type == WeightType::q4_1) {
-    for (std::int64_t tile = begin; tile < end; ++tile) {
+/// Tiles that stay in the cache while the groups of rows pass over them.
+constexpr int cached_tiles = 8;
+
+/// The outputs of some tiles for the rows of one group.
+struct alignas(64) TileOutputs {
+  float of[cached_tiles][row_group][16];
+};
+
+/// The outputs of `count` ≤ cached_tiles tiles for rows [first_row, first_row + rows).
+template <WeightType type, int rows>
+void sum_rows(const PackedMatrix& w, const Activations& x, std::int64_t first_row, std::int64_t first_tile, int count,
+              TileOutputs& outputs) {
+  if constexpr (is_quantized(type)) {
+    for (int tile = 0; tile < count; ++tile) {
       Lanes sums[rows];
-      sum_blocks<type>(w, tile, x.blocks(first_row / row_group), sums);
-      for (int r = 0; r < rows; ++r) sink(first_row + r, tile, sums[r]);
+      sum_blocks<type>(w, first_tile + tile, x.blocks(first_row / row_group), sums);
+      for (int r = 0; r < rows; ++r) store(sums[r], outputs.of[tile][r]);
     }
   } else {
     constexpr int most = tiles_at_once(rows);
-    std::int64_t tile = begin;
-    for (; tile + most <= end; tile += most) {
-      Lanes sums[most][rows];
-      sum_inputs<type>(w, tile, x.x(), first_row, sums);
-      for (int t = 0; t < most; ++t)
-        for (int r = 0; r < rows; ++r) sink(first_row + r, tile + t, sums[t][r]);
-    }
-    for (; tile < end; ++tile) {
-      Lanes sums[1][rows];
-      sum_inputs<type>(w, tile, x.x(), first_row, sums);
-      for (int r = 0; r < rows; ++r) sink(first_row + r, tile, sums[0][r]);
-    }
+    int tile = 0;
+    for (; tile + most <= count; tile += most)
+      sum_inputs<type, most, rows>(w, first_tile + tile, x.x(), first_row, outputs.of + tile);
+    for (; tile < count; ++tile) sum_inputs<type, 1, rows>(w, first_tile + tile, x.x(), first_row, outputs.of + tile);
   }
 }
 
-template <WeightType type, class Sink>
-void run_group(const PackedMatrix& w, const Activations& x, std::int64_t first_row, std::int64_t begin,
-               std::int64_t end, Sink& sink) {
-  switch (std::min<std::int64_t>(x.rows() - first_row, row_group)) {
+template <WeightType type>
+void sum_group(const PackedMatrix& w, const Activations& x, std::int64_t first_row, int rows, std::int64_t first_tile,
+               int count, TileOutputs& outputs) {
+  switch (rows) {
     case 1:
-      return run_rows<type, 1>(w, x, first_row, begin, end, sink);
+      return sum_rows<type, 1>(w, x, first_row, first_tile, count, outputs);
     case 2:
-      return run_rows<type, 2>(w, x, first_row, begin, end, sink);
+      return sum_rows<type, 2>(w, x, first_row, first_tile, count, outputs);
     case 3:
-      return run_rows<type, 3>(w, x, first_row, begin, end, sink);
+      return sum_rows<type, 3>(w, x, first_row, first_tile, count, outputs);
     case 4:
-      return run_rows<type, 4>(w, x, first_row, begin, end, sink);
+      return sum_rows<type, 4>(w, x, first_row, first_tile, count, outputs);
     case 5:
-      return run_rows<type, 5>(w, x, first_row, begin, end, sink);
+      return sum_rows<type, 5>(w, x, first_row, first_tile, count, outputs);
     case 6:
-      return run_rows<type, 6>(w, x, first_row, begin, end, sink);
+      return sum_rows<type, 6>(w, x, first_row, first_tile, count, outputs);
     case 7:
-      return run_rows<type, 7>(w, x, first_row, begin, end, sink);
+      return sum_rows<type, 7>(w, x, first_row, first_tile, count, outputs);
     default:
-      return run_rows<type, 8>(w, x, first_row, begin, end, sink);
+      return sum_rows<type, 8>(w, x, first_row, first_tile, count, outputs);
   }
 }
 
-/// All rows, over tiles [begin, end). Several tiles stay in the cache while the groups of rows pass over them.
-template <WeightType type, class Sink>
-void run_type(const PackedMatrix& w, const Activations& x, std::int64_t begin, std::int64_t end, Sink& sink) {
-  constexpr std::int64_t cached_tiles = 8;
-  for (std::int64_t tile = begin; tile < end; tile += cached_tiles)
-    for (std::int64_t row = 0; row < x.rows(); row += row_group)
-      run_group<type>(w, x, row, tile, std::min(tile + cached_tiles, end), sink);
+inline auto sums_of(WeightType type) {
+  switch (type) {
+    case WeightType::f32:
+      return sum_group<WeightType::f32>;
+    case WeightType::f16:
+      return sum_group<WeightType::f16>;
+    case WeightType::bf16:
+      return sum_group<WeightType::bf16>;
+    case WeightType::q8_0:
+      return sum_group<WeightType::q8_0>;
+    case WeightType::q4_0:
+      return sum_group<WeightType::q4_0>;
+    case WeightType::q4_1:
+      return sum_group<WeightType::q4_1>;
+  }
+  return sum_group<WeightType::f32>;
 }
 
+/// Calls sink(row, tile, its 16 outputs) for all rows and the tiles [begin, end).
 template <class Sink>
-void run_tiles(const PackedMatrix& w, const Activations& x, std::int64_t begin, std::int64_t end, Sink& sink) {
-  switch (w.type()) {
-    case WeightType::f32:
-      return run_type<WeightType::f32>(w, x, begin, end, sink);
-    case WeightType::f16:
-      return run_type<WeightType::f16>(w, x, begin, end, sink);
-    case WeightType::bf16:
-      return run_type<WeightType::bf16>(w, x, begin, end, sink);
-    case WeightType::q8_0:
-      return run_type<WeightType::q8_0>(w, x, begin, end, sink);
-    case WeightType::q4_0:
-      return run_type<WeightType::q4_0>(w, x, begin, end, sink);
-    case WeightType::q4_1:
-      return run_type<WeightType::q4_1>(w, x, begin, end, sink);
+void for_each_output_tile(const PackedMatrix& w, const Activations& x, std::int64_t begin, std::int64_t end,
+                          const Sink& sink) {
+  const auto sums = sums_of(w.type());
+  TileOutputs outputs;
+  for (std::int64_t tile = begin; tile < end; tile += cached_tiles) {
+    const auto count = static_cast<int>(std::min<std::int64_t>(end - tile, cached_tiles));
+    for (std::int64_t row = 0; row < x.rows(); row += row_group) {
+      const auto rows = static_cast<int>(std::min<std::int64_t>(x.rows() - row, row_group));
+      sums(w, x, row, rows, tile, count, outputs);
+      for (int t = 0; t < count; ++t)
+        for (int r = 0; r < rows; ++r) sink(row + r, tile + t, outputs.of[t][r]);
+    }
   }
 }
 

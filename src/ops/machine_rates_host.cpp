@@ -21,7 +21,7 @@ namespace pipespec::ops::HWY_NAMESPACE {
 float read_all(const float* HWY_RESTRICT from, std::int64_t count) {
   Lanes sums[4] = {zero(), zero(), zero(), zero()};
   for (std::int64_t i = 0; i < count; i += 64) {
-    HWY_UNROLL(4)
+    PIPESPEC_UNROLL
     for (int j = 0; j < 4; ++j) sums[j] = add(load(from + i + 16 * j), sums[j]);
   }
   return sum_of_lanes(add(add(sums[0], sums[1]), add(sums[2], sums[3])));
@@ -35,7 +35,7 @@ float multiply_add(std::int64_t steps, float factor) {
   const Lanes a = broadcast(factor), b = broadcast(1.0f - factor);
   for (auto& sum : sums) sum = b;
   for (std::int64_t step = 0; step < steps; ++step) {
-    HWY_UNROLL(16)
+    PIPESPEC_UNROLL
     for (int j = 0; j < independent_sums; ++j) sums[j] = fma(a, sums[j], b);
   }
   Lanes all = zero();

@@ -22,10 +22,6 @@ BlockFormat block_format(WeightType type) {
   throw ContractError("unknown weight type");
 }
 
-bool is_quantized(WeightType type) {
-  return block_format(type).length > 1;
-}
-
 std::string_view to_string(WeightType type) {
   switch (type) {
     case WeightType::f32:

@@ -22,7 +22,9 @@ struct BlockFormat {
 BlockFormat block_format(WeightType type);
 
 /// Whether products take 8-bit activations (Activations with NeedsBlocks::yes).
-bool is_quantized(WeightType type);
+constexpr bool is_quantized(WeightType type) {
+  return type == WeightType::q8_0 || type == WeightType::q4_0 || type == WeightType::q4_1;
+}
 
 /// "q4_1"
 std::string_view to_string(WeightType type);

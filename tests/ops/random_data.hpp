@@ -1,0 +1,90 @@
+/// Random operands for the tests of the operations.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <random>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "ops/dequantize.hpp"
+#include "ops/half.hpp"
+#include "ops/matrix_view.hpp"
+#include "ops/packed_matrix.hpp"
+#include "ops/weight_type.hpp"
+
+namespace pipespec::ops {
+
+inline constexpr WeightType all_weight_types[] = {WeightType::f32,  WeightType::f16,  WeightType::bf16,
+                                                  WeightType::q8_0, WeightType::q4_0, WeightType::q4_1};
+
+/// A matrix with its own memory.
+struct Matrix {
+  Matrix(std::int64_t row_count, std::int64_t col_count)
+      : rows(row_count), cols(col_count), values(static_cast<std::size_t>(row_count * col_count)) {}
+  MatrixView<float> view() { return {values.data(), rows, cols}; }
+  MatrixView<const float> view() const { return {values.data(), rows, cols}; }
+  float& at(std::int64_t r, std::int64_t c) { return values[static_cast<std::size_t>(r * cols + c)]; }
+  float at(std::int64_t r, std::int64_t c) const { return values[static_cast<std::size_t>(r * cols + c)]; }
+
+  std::int64_t rows, cols;
+  std::vector<float> values;
+};
+
+/// Normally distributed values; the same for the same seed.
+inline Matrix random_matrix(std::int64_t rows, std::int64_t cols, std::uint32_t seed, float deviation = 1.0f) {
+  Matrix matrix(rows, cols);
+  std::mt19937 generator(seed);
+  std::normal_distribution<float> normal(0.0f, deviation);
+  std::generate(matrix.values.begin(), matrix.values.end(), [&] { return normal(generator); });
+  return matrix;
+}
+
+/// Stored weights [rows, cols] as a model file holds them: any bits for the codes, plausible scales.
+inline std::vector<std::byte> random_weights(WeightType type, std::int64_t rows, std::int64_t cols,
+                                             std::uint32_t seed) {
+  std::vector<std::byte> stored(static_cast<std::size_t>(rows * row_bytes(type, cols)));
+  std::mt19937 generator(seed);
+  std::normal_distribution<float> normal(0.0f, 0.05f);
+  const BlockFormat format = block_format(type);
+  const auto put = [](std::byte* at, auto value) { std::memcpy(at, &value, sizeof value); };
+  const auto half = [&] { return float_to_half(normal(generator)); };
+  for (std::byte* at = stored.data(); at < stored.data() + stored.size(); at += format.bytes) {
+    for (std::int64_t i = 0; i < format.bytes; ++i) at[i] = static_cast<std::byte>(generator() & 0xFF);
+    if (type == WeightType::f32)
+      put(at, normal(generator));
+    else
+      put(at, half());
+    if (type == WeightType::bf16) {
+      const float value = normal(generator);
+      std::uint16_t rounded;
+      round_to_bf16({&value, 1}, {&rounded, 1});
+      put(at, rounded);
+    }
+    if (type == WeightType::q4_1) put(at + 2, half());
+  }
+  return stored;
+}
+
+/// The stored weights, widened.
+inline Matrix widened(WeightType type, std::span<const std::byte> stored, std::int64_t rows, std::int64_t cols) {
+  Matrix matrix(rows, cols);
+  const auto bytes = static_cast<std::size_t>(row_bytes(type, cols));
+  for (std::int64_t r = 0; r < rows; ++r)
+    dequantize_row(type, stored.subspan(static_cast<std::size_t>(r) * bytes, bytes),
+                   {&matrix.at(r, 0), static_cast<std::size_t>(cols)});
+  return matrix;
+}
+
+inline PackedMatrix packed(WeightType type, std::span<const std::byte> stored, std::int64_t rows, std::int64_t cols) {
+  return PackedMatrix::pack(type, stored, rows, cols, row_bytes(type, cols));
+}
+
+inline std::string type_name(const ::testing::TestParamInfo<WeightType>& which) {
+  return std::string(to_string(which.param));
+}
+
+}  // namespace pipespec::ops

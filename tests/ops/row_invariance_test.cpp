@@ -1,0 +1,135 @@
+/// A row's bits do not depend on the other rows, the threads or the instruction set (numerics.md's central promise).
+#include <gtest/gtest.h>
+
+#include <bit>
+#include <functional>
+
+#include "ops/attention.hpp"
+#include "ops/instruction_set.hpp"
+#include "ops/linear.hpp"
+#include "ops/random_data.hpp"
+#include "ops/rms_norm.hpp"
+#include "ops/swiglu.hpp"
+
+namespace pipespec::ops {
+namespace {
+
+constexpr std::int64_t most_rows = 64;
+
+/// Compares bits, so that −0 and 0, or two NaN, differ.
+::testing::AssertionResult same_bits(const float* a, const float* b, std::int64_t count) {
+  for (std::int64_t i = 0; i < count; ++i)
+    if (std::bit_cast<std::uint32_t>(a[i]) != std::bit_cast<std::uint32_t>(b[i]))
+      return ::testing::AssertionFailure() << "element " << i << ": " << a[i] << " and " << b[i];
+  return ::testing::AssertionSuccess();
+}
+
+/// Rows [first, first + rows) of the inputs through an operation that maps rows to rows.
+using RowOperation = std::function<Matrix(device::Stream&, std::int64_t first, std::int64_t rows)>;
+
+/// All that must not matter: number of rows, their place, threads, instruction set.
+void expect_row_invariant(const RowOperation& operation) {
+  device::Stream one(device::Device::host(), 1), two(device::Device::host(), 2);
+  const Matrix expected = operation(one, 0, most_rows);
+  const auto check = [&](device::Stream& stream, std::int64_t first, std::int64_t rows) {
+    const Matrix found = operation(stream, first, rows);
+    ASSERT_TRUE(same_bits(found.values.data(), &expected.values[static_cast<std::size_t>(first * expected.cols)],
+                          rows * expected.cols))
+        << rows << " rows from " << first << ", " << stream.pool().threads() << " threads, " << instruction_set();
+  };
+  for (const std::string& set : available_instruction_sets()) {
+    const InstructionSetGuard guard(set);
+    for (device::Stream* stream : {&one, &two}) {
+      for (std::int64_t rows = 1; rows <= most_rows; ++rows) check(*stream, 0, rows);
+      for (std::int64_t first = 1; first < most_rows; ++first)
+        check(*stream, first, std::min(1 + first % 9, most_rows - first));
+    }
+  }
+}
+
+MatrixView<const float> rows_of(const Matrix& matrix, std::int64_t first, std::int64_t rows) {
+  return matrix.view().row_range(first, rows);
+}
+
+class LinearRows : public ::testing::TestWithParam<WeightType> {};
+
+TEST_P(LinearRows, HaveTheSameBitsInAnyCompany) {
+  constexpr std::int64_t out = 152, in = 96;  // nine tiles and a half
+  const WeightType type = GetParam();
+  const PackedMatrix w = packed(type, random_weights(type, out, in, 1), out, in);
+  const Matrix x = random_matrix(most_rows, in, 2);
+  Activations activations;
+  expect_row_invariant([&](device::Stream& stream, std::int64_t first, std::int64_t rows) {
+    activations.assign(stream, rows_of(x, first, rows), is_quantized(type) ? NeedsBlocks::yes : NeedsBlocks::no);
+    Matrix y(rows, out);
+    linear(stream, w, activations, y.view());
+    return y;
+  });
+}
+
+INSTANTIATE_TEST_SUITE_P(Types, LinearRows, ::testing::ValuesIn(all_weight_types), type_name);
+
+TEST_P(LinearRows, HaveTheSameBestTokenInAnyCompany) {
+  constexpr std::int64_t out = 152, in = 64;
+  const WeightType type = GetParam();
+  const PackedMatrix w = packed(type, random_weights(type, out, in, 1), out, in);
+  const Matrix x = random_matrix(most_rows, in, 2);
+  Activations activations;
+  expect_row_invariant([&](device::Stream& stream, std::int64_t first, std::int64_t rows) {
+    activations.assign(stream, rows_of(x, first, rows), is_quantized(type) ? NeedsBlocks::yes : NeedsBlocks::no);
+    std::vector<Best> best(static_cast<std::size_t>(rows));
+    linear_argmax(stream, w, activations, 0, best);
+    Matrix found(rows, 2);
+    for (std::int64_t r = 0; r < rows; ++r) {
+      found.at(r, 0) = best[static_cast<std::size_t>(r)].value;
+      found.at(r, 1) = static_cast<float>(best[static_cast<std::size_t>(r)].token);
+    }
+    return found;
+  });
+}
+
+class AttentionRows : public ::testing::TestWithParam<KvType> {};
+
+TEST_P(AttentionRows, HaveTheSameBitsInAnyCompany) {
+  constexpr int heads = 6, kv_heads = 2, head_dim = 24;
+  constexpr Position before = 100;  // the rows lie across the end of a split
+  constexpr Position capacity = KvView::round_up(before + most_rows);
+  device::Buffer<std::byte> memory(static_cast<std::size_t>(KvView::bytes(GetParam(), kv_heads, head_dim, capacity)));
+  const KvView cache{memory.data(), GetParam(), kv_heads, head_dim, capacity};
+  const Matrix k = random_matrix(before + most_rows, kv_heads * head_dim, 1);
+  const Matrix v = random_matrix(before + most_rows, kv_heads * head_dim, 2);
+  const Matrix q = random_matrix(most_rows, heads * head_dim, 3);
+  expect_row_invariant([&](device::Stream& stream, std::int64_t first, std::int64_t rows) {
+    const auto begin = static_cast<Position>(before + first);
+    // What lies behind the rows of this pass was never stored, or was rolled back.
+    std::fill(memory.span().begin(), memory.span().end(), std::byte{0xFF});
+    store_kv(stream, cache, 0, rows_of(k, 0, begin + rows), rows_of(v, 0, begin + rows));
+    Matrix out(rows, heads * head_dim);
+    attention(stream, cache, begin, rows_of(q, first, rows), out.view());
+    return out;
+  });
+}
+
+INSTANTIATE_TEST_SUITE_P(Types, AttentionRows, ::testing::Values(KvType::f32, KvType::f16),
+                         [](const auto& which) { return which.param == KvType::f32 ? "f32" : "f16"; });
+
+TEST(NormRows, HaveTheSameBitsInAnyCompany) {
+  const Matrix x = random_matrix(most_rows, 72, 1), weight = random_matrix(1, 72, 2);
+  expect_row_invariant([&](device::Stream& stream, std::int64_t first, std::int64_t rows) {
+    Matrix y(rows, 72);
+    rms_norm(stream, rows_of(x, first, rows), weight.values, 1e-5f, y.view());
+    return y;
+  });
+}
+
+TEST(SwigluRows, HaveTheSameBitsInAnyCompany) {
+  const Matrix gate = random_matrix(most_rows, 72, 1, 20.0f), up = random_matrix(most_rows, 72, 2);
+  expect_row_invariant([&](device::Stream& stream, std::int64_t first, std::int64_t rows) {
+    Matrix out(rows, 72);
+    swiglu(stream, rows_of(gate, first, rows), rows_of(up, first, rows), out.view());
+    return out;
+  });
+}
+
+}  // namespace
+}  // namespace pipespec::ops
