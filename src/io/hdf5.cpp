@@ -238,9 +238,9 @@ void write_attribute(hid_t object, const std::string& name, const std::string& t
   write_attribute(object, name, string_type(H5T_VARIABLE).get(), space, &value);
 }
 
-void write_attribute(hid_t object, const std::string& name, std::int64_t number) {
+void write_attribute(hid_t object, const std::string& name, std::uint64_t number) {
   const Dataspace space(PIPESPEC_HDF5(H5Screate(H5S_SCALAR)));
-  write_attribute(object, name, H5T_NATIVE_INT64, space, &number);
+  write_attribute(object, name, H5T_NATIVE_UINT64, space, &number);
 }
 
 void write_attribute(hid_t object, const std::string& name, std::span<const std::int64_t> numbers) {

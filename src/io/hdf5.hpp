@@ -136,7 +136,7 @@ void write_strings(hid_t parent, const std::string& name, std::span<const std::s
 std::vector<std::string> read_strings(hid_t parent, const std::string& name);
 
 void write_attribute(hid_t object, const std::string& name, const std::string& text);
-void write_attribute(hid_t object, const std::string& name, std::int64_t number);
+void write_attribute(hid_t object, const std::string& name, std::uint64_t number);
 void write_attribute(hid_t object, const std::string& name, std::span<const std::int64_t> numbers);
 void write_attribute(hid_t object, const std::string& name, std::span<const double> numbers);
 void write_attribute(hid_t object, const std::string& name, std::span<const std::string> texts);

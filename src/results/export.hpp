@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <ostream>
 #include <string>
+#include <string_view>
 
 #include "results/results.hpp"
 
@@ -19,7 +20,7 @@ enum class SampleFormat : std::uint8_t {
 /// `prefill_seconds` from the start to the first token. `experiment` is the label.
 void write_samples(std::ostream& out, const Results& results, SampleFormat format);
 
-/// "humaneval", or "humaneval#2" for the third task if the preset occurs more than once.
+/// "humaneval", or "humaneval#2" for task 2 (counted from 0) if several tasks have that preset.
 std::string task_name(const config::RunConfig& config, int task);
 
 /// "end_token", "stop_string", "length", "context"
