@@ -28,6 +28,7 @@ struct StepRecord {
   std::int32_t appended = 0;  ///< tokens appended to the view
   std::int32_t wasted = 0;    ///< rows discarded, because a correction had voided them or a draft was wrong
   StepKind kind = StepKind::draft;
+  friend bool operator==(const StepRecord&, const StepRecord&) = default;
 };
 
 enum class MessageKind : std::uint8_t { tokens, correction, progress, start, finish, shutdown };
@@ -43,6 +44,7 @@ struct MessageRecord {
   Epoch epoch = 0;
   Position position = 0;
   std::int32_t count = 0;  ///< tokens carried
+  friend bool operator==(const MessageRecord&, const MessageRecord&) = default;
 };
 
 /// How the drafts of stage s-1 fared at stage s, for one sequence.
@@ -63,6 +65,7 @@ struct StageTrace {
   LinkStatistics link;
   std::vector<StepRecord> steps;
   std::vector<MessageRecord> messages;
+  friend bool operator==(const StageTrace&, const StageTrace&) = default;
 };
 
 enum class FinishReason : std::uint8_t {
@@ -86,6 +89,7 @@ struct SampleRecord {
   double start = 0;        ///< the prompt was handed to the target
   double first_token = 0;  ///< the first token was committed
   double end = 0;          ///< the last token was committed
+  friend bool operator==(const SampleRecord&, const SampleRecord&) = default;
 };
 
 }  // namespace pipespec
