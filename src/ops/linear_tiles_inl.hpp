@@ -10,6 +10,8 @@
 #endif
 // clang-format on
 
+#include <hwy/cache_control.h>
+
 #include <algorithm>
 
 #include "ops/activations.hpp"
@@ -35,6 +37,16 @@ constexpr int zero_point_shift = type == WeightType::q8_0   ? 7
                                  : type == WeightType::q4_0 ? 3
                                                             : -1;
 
+/// Bytes of the memory to come that are asked for while a block is worked on. Tiles follow each other in memory, so
+/// this keeps memory busy across the end of a tile, where a processor's own prefetching and speculation start anew.
+constexpr std::int64_t prefetch_distance = 4096;
+
+/// Asks for `bytes` bytes of memory from there on.
+HWY_INLINE void prefetch(const std::byte* from, std::int64_t bytes) {
+  PIPESPEC_UNROLL
+  for (std::int64_t i = 0; i < bytes; i += 64) hwy::Prefetch(from + i);
+}
+
 /// One tile of quantised weights times `rows` rows of a group.
 template <WeightType type, int rows>
 HWY_INLINE void sum_blocks(const PackedMatrix& w, std::int64_t tile, const ActivationBlock* HWY_RESTRICT x,
@@ -46,7 +58,10 @@ HWY_INLINE void sum_blocks(const PackedMatrix& w, std::int64_t tile, const Activ
   const auto* stored = reinterpret_cast<const std::uint8_t*>(w.tile(tile) + w.codes_offset());
   PIPESPEC_UNROLL
   for (int r = 0; r < rows; ++r) sums[r] = zero();
-  for (std::int64_t b = 0; b < blocks; ++b, stored += code_bytes(bits)) {
+  constexpr std::int64_t block_bytes = code_bytes(bits) + (type == WeightType::q4_1 ? 64 : 32);
+  const std::byte* ahead = w.tile(tile) + prefetch_distance;
+  for (std::int64_t b = 0; b < blocks; ++b, stored += code_bytes(bits), ahead += block_bytes) {
+    prefetch(ahead, block_bytes);
     const BlockCodes<bits> codes(stored);
     const Lanes d = load_half(scale + b * 16);
     PIPESPEC_UNROLL
