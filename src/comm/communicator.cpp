@@ -28,6 +28,16 @@ std::vector<T> gather_values(const Communicator& comm, T value, MPI_Datatype typ
   return all;
 }
 
+template <class Container>
+void broadcast_container(const Communicator& comm, Container& values, MPI_Datatype type, int root) {
+  auto length = static_cast<std::int64_t>(values.size());
+  comm.broadcast(std::span(&length, 1), root);
+  values.resize(length);
+  MPI_Request request = MPI_REQUEST_NULL;
+  PIPESPEC_MPI(MPI_Ibcast(values.data(), static_cast<int>(length), type, root, comm.get(), &request));
+  wait(request);
+}
+
 }  // namespace
 
 Communicator::Communicator(MPI_Comm comm) : comm_(comm) {
@@ -76,13 +86,13 @@ void Communicator::broadcast(std::span<std::int64_t> values, int root) const {
 }
 
 std::string Communicator::broadcast(std::string text, int root) const {
-  auto length = static_cast<std::int64_t>(text.size());
-  broadcast(std::span(&length, 1), root);
-  text.resize(length);
-  MPI_Request request = MPI_REQUEST_NULL;
-  PIPESPEC_MPI(MPI_Ibcast(text.data(), static_cast<int>(length), MPI_CHAR, root, comm_, &request));
-  wait(request);
+  broadcast_container(*this, text, MPI_CHAR, root);
   return text;
+}
+
+std::vector<std::int32_t> Communicator::broadcast(std::vector<std::int32_t> tokens, int root) const {
+  broadcast_container(*this, tokens, MPI_INT32_T, root);
+  return tokens;
 }
 
 std::vector<std::int64_t> Communicator::gather_all(std::int64_t value) const {

@@ -39,6 +39,9 @@ class Communicator {
   /// The text of `root` on every rank.
   std::string broadcast(std::string text, int root) const;
 
+  /// The tokens of `root` on every rank.
+  std::vector<std::int32_t> broadcast(std::vector<std::int32_t> tokens, int root) const;
+
   /// One text of every rank, in rank order, on every rank.
   std::vector<std::string> gather_all(const std::string& text) const;
 

@@ -15,7 +15,7 @@ class Session {
   Session& operator=(const Session&) = delete;
 
   /// Collective: the orderly end.
-  void finalise();
+  static void finalise();
 
   /// Ends all ranks of the job at once with this exit status. Does not return.
   [[noreturn]] static void abort(int status);

@@ -23,6 +23,10 @@ Device Device::host() {
 
 Stream::Stream(Device device, int threads) : device_(std::move(device)), pool_(std::make_unique<ThreadPool>(threads)) {}
 
+void Stream::set_threads(int threads) {
+  if (threads != pool_->threads()) pool_ = std::make_unique<ThreadPool>(threads);
+}
+
 std::span<std::byte> Stream::scratch(std::size_t bytes) {
   if (scratch_.size() < bytes) scratch_ = Buffer<std::byte>(bytes);
   return scratch_.span().first(bytes);

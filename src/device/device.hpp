@@ -37,6 +37,9 @@ class Stream {
   const Device& device() const { return device_; }
   ThreadPool& pool() { return *pool_; }
 
+  /// Changes the number of host threads, ≥ 1. Results do not depend on it.
+  void set_threads(int threads);
+
   /// Returns when all work given to the stream is done.
   void synchronize() {}
 

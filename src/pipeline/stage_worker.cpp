@@ -71,7 +71,14 @@ void StageWorker::send_messages() {
 
 // -------------------------------------------------------------------------------------------------------- work
 
+bool StageWorker::waits_for_drafts() {
+  if (stage_.expects_drafts()) return patience_.holds_back(parts_.clock->now());
+  patience_.answered(parts_.clock->now());
+  return false;
+}
+
 bool StageWorker::step() {
+  if (waits_for_drafts()) return false;
   const std::optional<Work> work = stage_.next_work();
   if (!work) return false;
   if (const Pass* pass = std::get_if<Pass>(&*work)) {
@@ -91,6 +98,7 @@ StepResult StageWorker::run_pass(const Pass& pass) {
   const double begin = parts_.clock->now();
   const model::Segment segment{slot, pass.begin, pass.tokens, pass.outputs};
   parts_.model->forward({&segment, 1}, outputs_);
+  if (pass.kind != StepKind::prefill) patience_.passed(parts_.clock->now() - begin);
   receive_messages();  // what arrived during the pass counts before its result does
   StepResult result = stage_.complete(pass, outputs_);
   traces_.record(pass, result, begin);

@@ -14,6 +14,7 @@
 #include "decoding/drafter.hpp"
 #include "decoding/stage.hpp"
 #include "model/language_model.hpp"
+#include "pipeline/patience.hpp"
 #include "pipeline/sample_queue.hpp"
 #include "pipeline/trace_book.hpp"
 
@@ -55,6 +56,7 @@ class StageWorker {
   void feed();
   void abandon();
   bool step();
+  bool waits_for_drafts();
   decoding::StepResult run_pass(const decoding::Pass& pass);
   decoding::StepResult run_proposal(const decoding::Proposal& proposal);
   void commit(SequenceId sequence, const decoding::StepResult& result);
@@ -64,6 +66,7 @@ class StageWorker {
   StageParts parts_;
   decoding::Stage stage_;
   TraceBook traces_;
+  Patience patience_;
   std::vector<int> peers_;  // stages to look for messages of, most urgent first
   std::map<SequenceId, Live> live_;
   std::map<SequenceId, model::Slot> slots_;

@@ -1,0 +1,152 @@
+#include "app/command_line.hpp"
+
+#include <CLI/CLI.hpp>
+#include <functional>
+
+#include "app/commands.hpp"
+#include "app/exit_status.hpp"
+#include "comm/session.hpp"
+#include "core/log.hpp"
+
+namespace pipespec::app {
+
+namespace {
+
+/// Runs `command` on all ranks of this launch and ends MPI when it returns.
+int under_mpi(const std::function<int(const comm::Communicator&)>& command) {
+  const comm::Session session;
+  int status = exit_done;
+  {
+    const comm::Communicator world = comm::Communicator::world();
+    log::configure(world.rank(), world.size());
+    status = command(world);
+  }
+  comm::Session::finalise();
+  return status;
+}
+
+/// Declares the options of each command. Every declaration binds its arguments and says what to run.
+class CommandLine {
+ public:
+  CommandLine() : app_("pipespec: large language models, faster, without changing one token", "pipespec") {
+    app_.require_subcommand(1);
+    app_.set_version_flag("--version", [] { return version_text(); });
+    add_run();
+    add_check();
+    add_generate();
+    add_tokenize();
+    add_logits();
+    add_export();
+    add_bench();
+  }
+
+  int run(int argc, char** argv) {
+    try {
+      app_.parse(argc, argv);
+    } catch (const CLI::ParseError& e) {
+      const bool is_wrong = e.get_exit_code() != 0;
+      if (!is_wrong) return app_.exit(e);
+      fmt::print(stderr, "pipespec: {}: see pipespec --help\n", e.what());
+      return exit_wrong_request;
+    }
+    return command_();
+  }
+
+ private:
+  CLI::App* add_configured(const char* name, const char* description, std::string& config,
+                           std::vector<std::string>& overrides) {
+    CLI::App* command = app_.add_subcommand(name, description);
+    command->add_option("CONFIG", config, "YAML file of the run")->required();
+    command->add_option("--set", overrides, "a.b=c: a value in place of the file's")->allow_extra_args(false);
+    return command;
+  }
+
+  void add_run() {
+    CLI::App* command = add_configured("run", "Run every experiment of the file on every task", run_.config, run_.overrides);
+    command->add_option("--out", out_, "output directory, in place of the file's");
+    command->callback([this] {
+      if (!out_.empty()) run_.overrides.push_back("output=" + out_);
+      command_ = [this] { return under_mpi([this](const auto& world) { return run_command(world, run_); }); };
+    });
+  }
+
+  void add_check() {
+    CLI::App* command = add_configured("check", "Check the file; print placement, memory and the launch command",
+                                       run_.config, run_.overrides);
+    command->callback([this] {
+      command_ = [this] { return under_mpi([this](const auto& world) { return check_command(world, run_); }); };
+    });
+  }
+
+  void add_generate() {
+    CLI::App* command =
+        add_configured("generate", "Answer one prompt; the text streams as it is committed", generate_.config, generate_.overrides);
+    command->add_option("--prompt", generate_.prompt, "what to answer")->required();
+    command->add_flag("--raw", generate_.is_raw, "send the prompt as it is, not as a user's message of a chat");
+    command->add_option("--experiment", generate_.experiment, "label of the experiment to use (default: the last)");
+    command->callback([this] {
+      command_ = [this] { return under_mpi([this](const auto& world) { return generate_command(world, generate_); }); };
+    });
+  }
+
+  void add_tokenize() {
+    CLI::App* command = app_.add_subcommand("tokenize", "Text to token ids, or back");
+    command->add_option("MODEL", tokenize_.model, "model file")->required();
+    auto* input = command->add_option_group("input")->require_option(1);
+    input->add_option("--text", tokenize_.text, "the text (with --decode: a list of ids)");
+    input->add_option("--jsonl", tokenize_.jsonl, "file of lines {\"text\": ...} (with --decode: {\"ids\": [...]}); -: stdin");
+    command->add_flag("--decode", tokenize_.decode, "ids to text");
+    command->callback([this] { command_ = [this] { return tokenize_command(tokenize_); }; });
+  }
+
+  void add_logits() {
+    CLI::App* command = app_.add_subcommand("logits", "The logits of a list of token ids");
+    command->add_option("MODEL", logits_.model, "model file")->required();
+    command->add_option("--ids", logits_.ids, "JSON file with a list of token ids")->required();
+    command->add_option("--out", logits_.out, "HDF5 file to write: /ids [n], /logits [n, vocabulary]")->required();
+    command->add_option("--weights", logits_.weights, "native, bf16 or f32")->capture_default_str();
+    command->add_option("--chunk", logits_.chunk, "rows of a pass (default: all at once)")->check(CLI::PositiveNumber);
+    command->add_option("--threads", logits_.threads, "default: all cores")->check(CLI::PositiveNumber);
+    command->callback([this] { command_ = [this] { return logits_command(logits_); }; });
+  }
+
+  void add_export() {
+    CLI::App* command = app_.add_subcommand("export", "Samples of a run as JSON lines");
+    command->add_option("RESULTS", export_.results, "results.h5, or the output directory of a run")->required();
+    command->add_option("--samples", export_.samples, "file to write; -: stdout")->required();
+    command->add_option("--format", export_.format, "samples or human-eval")->capture_default_str();
+    command->callback([this] { command_ = [this] { return export_command(export_); }; });
+  }
+
+  void add_bench() {
+    CLI::App* bench = app_.add_subcommand("bench", "Micro-benchmarks")->require_subcommand(1);
+    CLI::App* command = bench->add_subcommand("forward", "Time of a forward pass by rows, threads and context");
+    command->add_option("MODEL", bench_.model, "model file")->required();
+    const auto list = [&](const char* name, std::vector<int>& values, const char* what) {
+      command->add_option(name, values, what)->delimiter(',')->check(CLI::PositiveNumber)->capture_default_str();
+    };
+    list("--rows", bench_.rows, "rows of a pass");
+    list("--threads", bench_.threads, "threads");
+    list("--context", bench_.context, "positions in the cache");
+    command->add_option("--weights", bench_.weights, "native, bf16 or f32")->capture_default_str();
+    command->add_option("--repetitions", bench_.repetitions, "passes timed")->check(CLI::PositiveNumber)->capture_default_str();
+    command->add_flag("--json", bench_.is_json, "one JSON object instead of the table");
+    command->callback([this] { command_ = [this] { return bench_forward_command(bench_); }; });
+  }
+
+  CLI::App app_;
+  RunArguments run_;
+  std::string out_;
+  GenerateArguments generate_;
+  TokenizeArguments tokenize_;
+  LogitsArguments logits_;
+  ExportArguments export_;
+  BenchForwardArguments bench_;
+  std::function<int()> command_;
+};
+
+}  // namespace
+
+int run_command_line(int argc, char** argv) { return CommandLine().run(argc, argv); }
+
+}  // namespace pipespec::app

@@ -1,0 +1,67 @@
+#include "app/experiment.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "pipeline/stage_worker.hpp"
+
+namespace pipespec::app {
+
+namespace {
+
+decoding::StageOptions stage_options(const Participant& participant, const config::ExperimentConfig& experiment,
+                                     int place_in_chain) {
+  const auto stages = static_cast<int>(experiment.stages.size());
+  const bool is_synchronous = experiment.strategy == config::Strategy::speculative;
+  return {.index = {place_in_chain},
+          .stages = stages,
+          .schedule = is_synchronous ? decoding::Schedule::synchronous : decoding::Schedule::pipelined,
+          // A round's drafts grow by at most one own token a stage, and all of them are verified in one pass.
+          .window = is_synchronous ? experiment.lookahead + stages : experiment.window,
+          .max_ahead = experiment.max_ahead,
+          .lookahead = experiment.lookahead,
+          .has_model = participant.job.stage().drafter == config::DrafterKind::model,
+          .end_tokens = participant.end_tokens};
+}
+
+}  // namespace
+
+comm::WordChannel make_leader_channel(const Job& job) {
+  std::vector<int> peers;
+  for (int stage = 0; stage < job.topology.stages() && job.place.is_leader(); ++stage) {
+    if (stage != job.place.stage.value) peers.push_back(job.topology.leader({stage}));
+  }
+  return {job.world, std::move(peers), comm::Tag::protocol};
+}
+
+SequenceId run_experiment(const Participant& participant, int index, pipeline::SampleQueue* queue, SequenceId newest,
+                          std::function<void(SequenceId, StageTrace)> on_trace, std::function<void()> on_poll) {
+  const Job& job = participant.job;
+  const config::ExperimentConfig& experiment = job.config.experiments[index];
+  const auto place = std::find(experiment.stages.begin(), experiment.stages.end(), job.place.stage.value);
+  if (place == experiment.stages.end()) return newest;
+
+  const std::vector<int> threads = threads_of_ranks(job.config, job.topology, participant.sites, experiment.stages);
+  participant.rank.set_threads(std::max(1, threads[job.world.rank()]));
+  if (!job.place.is_leader()) {
+    participant.rank.serve();
+    return newest;
+  }
+  pipeline::StageParts parts;
+  parts.options = stage_options(participant, experiment, static_cast<int>(place - experiment.stages.begin()));
+  for (const int stage : experiment.stages) parts.leaders.push_back(job.topology.leader({stage}));
+  parts.channel = &participant.channel;
+  parts.clock = &participant.clock;
+  parts.model = participant.rank.language_model();
+  parts.drafter = participant.rank.drafter();
+  parts.queue = queue;
+  parts.sequences_in_flight = job.config.sequences_in_flight;
+  parts.newest = newest;
+  parts.on_trace = std::move(on_trace);
+  parts.on_poll = std::move(on_poll);
+  newest = pipeline::StageWorker(std::move(parts)).run();
+  participant.rank.release_peers();
+  return newest;
+}
+
+}  // namespace pipespec::app

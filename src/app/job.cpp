@@ -1,0 +1,32 @@
+#include "app/job.hpp"
+
+#include "app/agreement.hpp"
+#include "core/error.hpp"
+
+namespace pipespec::app {
+
+comm::Topology topology_of(const config::RunConfig& config) {
+  std::vector<int> ranks;
+  for (const config::StageConfig& stage : config.stages) ranks.push_back(stage.tensor_parallel);
+  return comm::Topology(std::move(ranks));
+}
+
+Job open_job(const comm::Communicator& world, const std::string& file, const std::vector<std::string>& overrides) {
+  config::RunConfig config = together(world, [&] { return config::load(file, overrides); });
+  const std::vector<std::string> hashes = world.gather_all(config::hash(config));
+  comm::Topology topology = topology_of(config);
+  together(world, [&] {
+    for (int rank = 0; rank < world.size(); ++rank) {
+      validate(hashes[rank] == hashes[0],
+               "{}: rank {} reads another configuration than rank 0 ({} instead of {}): give all hosts the same file",
+               file, rank, hashes[rank], hashes[0]);
+    }
+    validate(world.size() == topology.ranks(),
+             "{}: launched with {} ranks (the {} stages take {}): mpirun -n {} pipespec …", file, world.size(),
+             config.stages.size(), topology.ranks(), topology.ranks());
+  });
+  const comm::Place place = topology.place(world.rank());
+  return {world, std::move(config), std::move(topology), place};
+}
+
+}  // namespace pipespec::app

@@ -1,0 +1,32 @@
+/// A job: one configuration on the ranks of one launch.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "comm/communicator.hpp"
+#include "comm/topology.hpp"
+#include "config/run_config.hpp"
+
+namespace pipespec::app {
+
+/// The configuration every rank has read and agreed on, and this rank's place in it. Plain data.
+struct Job {
+  const comm::Communicator& world;
+  config::RunConfig config;
+  comm::Topology topology;
+  comm::Place place;  ///< of this rank
+
+  const config::StageConfig& stage() const { return config.stages[place.stage.value]; }
+  const config::StageConfig& target() const { return config.stages.back(); }
+  bool is_target_leader() const { return world.rank() == topology.target_leader(); }
+};
+
+/// Ranks of every stage, in order.
+comm::Topology topology_of(const config::RunConfig& config);
+
+/// Collective: reads the configuration on every rank. AgreedError if it is wrong, if it is not the same everywhere, or if
+/// the job was launched with another number of ranks than its stages take.
+Job open_job(const comm::Communicator& world, const std::string& file, const std::vector<std::string>& overrides);
+
+}  // namespace pipespec::app

@@ -1,0 +1,56 @@
+#include "app/provenance.hpp"
+
+#include <fmt/format.h>
+
+#include <cstdlib>
+#include <map>
+
+#include "app/agreement.hpp"
+#include "comm/session.hpp"
+#include "config/run_config.hpp"
+#include "device/device.hpp"
+#include "io/file_hash.hpp"
+#include "ops/instruction_set.hpp"
+
+namespace pipespec::app {
+
+namespace {
+
+std::string environment(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+std::string slurm_job() {
+  const std::string job = environment("SLURM_JOB_ID");
+  const std::string step = environment("SLURM_STEP_ID");
+  return step.empty() ? job : job + "." + step;
+}
+
+}  // namespace
+
+results::Provenance gather_provenance(const Job& job, double clock_offset) {
+  results::Provenance provenance = results::provenance_of_build();
+  provenance.mpi = comm::mpi_library();
+  provenance.slurm_job = slurm_job();
+  provenance.hosts = job.world.gather_all(comm::host_name());
+  provenance.devices =
+      job.world.gather_all(fmt::format("{}, {}", device::Device::host().name(), ops::instruction_set()));
+  provenance.clock_offsets = job.world.gather_all(clock_offset);
+  together(job.world, [&] {
+    if (!job.is_target_leader()) return;
+    std::map<std::string, std::string> hashes;  // stages may share a file
+    for (const config::StageConfig& stage : job.config.stages) {
+      if (stage.model.empty()) continue;
+      const auto [entry, is_new] = hashes.try_emplace(stage.model);
+      if (is_new) entry->second = io::sha256_of_file(stage.model);
+      provenance.models.push_back({stage.model, entry->second});
+    }
+    for (const config::TaskConfig& task : job.config.tasks) {
+      provenance.datasets.push_back({task.file, io::sha256_of_file(task.file)});
+    }
+  });
+  return provenance;
+}
+
+}  // namespace pipespec::app

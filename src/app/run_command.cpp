@@ -1,0 +1,210 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "app/agreement.hpp"
+#include "app/commands.hpp"
+#include "app/deadline.hpp"
+#include "app/exit_status.hpp"
+#include "app/experiment.hpp"
+#include "app/job.hpp"
+#include "app/progress.hpp"
+#include "app/provenance.hpp"
+#include "app/run_queue.hpp"
+#include "app/stop_signal.hpp"
+#include "app/workload.hpp"
+#include "comm/clock_offset.hpp"
+#include "comm/stop_board.hpp"
+#include "core/error.hpp"
+#include "core/log.hpp"
+#include "results/journal.hpp"
+#include "results/output_directory.hpp"
+#include "results/results_file.hpp"
+#include "results/summary.hpp"
+
+namespace pipespec::app {
+
+namespace {
+
+/// What the target's leader alone holds.
+struct TargetSide {
+  std::vector<std::vector<tasks::Sample>> samples;
+  std::optional<results::OutputDirectory> directory;
+  std::vector<std::vector<results::SampleKey>> todo;  // [experiment]
+
+  std::int64_t left() const {
+    std::int64_t count = 0;
+    for (const auto& keys : todo) count += std::ssize(keys);
+    return count;
+  }
+};
+
+/// A run on this rank, from the checked request to the table.
+class Run {
+ public:
+  explicit Run(const comm::Communicator& world, const RunArguments& arguments);
+  int execute();
+
+ private:
+  void open_files();
+  void load();
+  void begin_journal();
+  void run_experiments();
+  void experiment(int index, SequenceId& newest, Progress* progress);
+  int conclude();
+  bool should_stop();
+
+  Job job_;
+  StageFiles files_;
+  TargetSide target_;
+  Position positions_ = 0;
+  std::vector<Token> end_tokens_;
+  std::vector<RankSite> sites_;
+  std::optional<StageRank> rank_;
+  std::optional<RunClock> clock_;
+  std::optional<results::Journal> journal_;
+  comm::WordChannel channel_;
+  comm::StopBoard stop_board_;
+  std::optional<double> last_moment_;
+};
+
+Run::Run(const comm::Communicator& world, const RunArguments& arguments)
+    : job_(open_job(world, arguments.config, arguments.overrides)),
+      channel_(make_leader_channel(job_)),
+      stop_board_(world, job_.topology.target_leader()),
+      last_moment_(last_moment(job_.config.limits)) {}
+
+int Run::execute() {
+  open_files();
+  if (job_.is_target_leader() && target_.left() == 0) log::info("nothing is left to do in {}", job_.config.output);
+  load();
+  begin_journal();
+  run_experiments();
+  return conclude();
+}
+
+/// Everything that can be refused is refused here, before any weights are loaded.
+void Run::open_files() {
+  const config::RunConfig& config = job_.config;
+  std::array<std::int64_t, 1> positions{};
+  together(job_.world, [&] {
+    files_ = open_stage(config, job_.stage());
+    if (!job_.is_target_leader()) return;
+    const Position context = files_.checkpoint->architecture().context;
+    target_.samples = read_tasks(config, *files_.tokenizer, context);
+    positions[0] = positions_needed(target_.samples, config.generation.max_new_tokens, context);
+    const auto ends = files_.tokenizer->end_tokens();
+    end_tokens_.assign(ends.begin(), ends.end());
+  });
+  job_.world.broadcast(positions, job_.topology.target_leader());
+  positions_ = static_cast<Position>(positions[0]);
+  end_tokens_ = job_.world.broadcast(std::move(end_tokens_), job_.topology.target_leader());
+  sites_ = gather_sites(job_.world);
+  together(job_.world, [&] {
+    check_context(job_.stage(), files_, positions_);
+    if (!job_.is_target_leader()) return;
+    target_.directory.emplace(config);
+    for (int e = 0; e < static_cast<int>(config.experiments.size()); ++e) {
+      target_.todo.push_back(samples_left(target_.samples, e, target_.directory->completed()));
+    }
+  });
+}
+
+void Run::load() {
+  together(job_.world, [&] { rank_.emplace(job_, files_, positions_); });
+}
+
+void Run::begin_journal() {
+  const double offset = comm::clock_offset(job_.world);
+  std::array<std::int64_t, 1> attempt{target_.directory ? target_.directory->attempt() : 0};
+  job_.world.broadcast(attempt, job_.topology.target_leader());
+  const double zero = job_.world.gather_all(steady_seconds())[0];  // rank 0's clock
+  clock_.emplace(zero + offset);
+  const results::Provenance provenance = gather_provenance(job_, offset);
+  together(job_.world, [&] {
+    if (!job_.place.is_leader()) return;
+    journal_.emplace(job_.config.output, job_.world.rank(), static_cast<std::int32_t>(attempt[0]),
+                     config::hash(job_.config));
+    if (job_.is_target_leader()) journal_->add(provenance, job_.config);
+    journal_->commit();
+  });
+}
+
+/// At the target's leader.
+bool Run::should_stop() {
+  return stop_requested() || stop_board_.is_asked() || (last_moment_ && steady_seconds() > *last_moment_);
+}
+
+void Run::run_experiments() {
+  std::optional<Progress> progress;
+  if (job_.is_target_leader()) {
+    const std::int64_t left = target_.left();
+    progress.emplace(left + std::ssize(target_.directory->completed()), std::ssize(target_.directory->completed()));
+  }
+  SequenceId newest;
+  for (int e = 0; e < static_cast<int>(job_.config.experiments.size()); ++e) {
+    std::array<std::int64_t, 2> decision{};  // whether to run it; the newest sequence
+    if (job_.is_target_leader()) decision = {!target_.todo[e].empty() && !should_stop() ? 1 : 0, newest.value};
+    job_.world.broadcast(decision, job_.topology.target_leader());
+    newest.value = static_cast<std::int32_t>(decision[1]);
+    if (decision[0] != 0) experiment(e, newest, progress ? &*progress : nullptr);
+    job_.world.barrier();  // no message of one experiment meets the next one
+  }
+}
+
+void Run::experiment(int index, SequenceId& newest, Progress* progress) {
+  std::optional<RunContext> context;
+  std::optional<RunQueue> queue;
+  if (job_.is_target_leader()) {
+    context.emplace(RunContext{job_.config, target_.samples, *files_.tokenizer, positions_, *journal_, *progress,
+                               [this] { return should_stop(); }});
+    queue.emplace(*context, index, target_.todo[index]);
+  }
+  const Participant participant{job_, sites_, end_tokens_, *rank_, channel_, *clock_};
+  const auto keep_trace = [this](SequenceId sequence, const StageTrace& trace) {
+    journal_->add(trace, sequence);
+    if (!job_.is_target_leader()) journal_->commit();  // the target's goes to the disk with its sample
+  };
+  const auto pass_on_signals = [this] {
+    if (stop_requested()) stop_board_.ask();
+  };
+  newest = run_experiment(participant, index, queue ? &*queue : nullptr, newest, keep_trace, pass_on_signals);
+}
+
+int Run::conclude() {
+  together(job_.world, [&] {
+    if (journal_) journal_->commit();
+  });
+  stop_board_.close();
+  std::array<std::int64_t, 1> is_complete{};
+  together(job_.world, [&] {
+    if (!job_.is_target_leader()) return;
+    const results::Results results = results::read_journals(job_.config.output);
+    std::int64_t wanted = 0;
+    for (const auto& task : target_.samples) wanted += std::ssize(task) * std::ssize(job_.config.experiments);
+    is_complete[0] = std::ssize(results.samples) == wanted ? 1 : 0;
+    const std::filesystem::path file = results::results_path(job_.config.output);
+    results::write_results_file(file, results);
+    fmt::print("{}", results::format_table(results));
+    fmt::print("\nresults: {}\n", file.string());
+    if (is_complete[0] == 0) {
+      fmt::print(stderr, "stopped early with {} of {} samples done: run the same command to go on\n",
+                 results.samples.size(), wanted);
+    }
+  });
+  job_.world.broadcast(is_complete, job_.topology.target_leader());
+  return is_complete[0] != 0 ? exit_done : exit_stopped_early;
+}
+
+}  // namespace
+
+int run_command(const comm::Communicator& world, const RunArguments& arguments) {
+  catch_stop_signals();
+  return Run(world, arguments).execute();
+}
+
+}  // namespace pipespec::app

@@ -1,0 +1,85 @@
+#include "app/stage_rank.hpp"
+
+#include <numeric>
+
+#include "core/error.hpp"
+
+namespace pipespec::app {
+
+using config::DrafterKind;
+
+namespace {
+
+model::WeightFormat weight_format(config::Weights weights) {
+  switch (weights) {
+    case config::Weights::native: return model::WeightFormat::native;
+    case config::Weights::bf16: return model::WeightFormat::bf16;
+    case config::Weights::f32: return model::WeightFormat::f32;
+  }
+  throw ContractError("a weight format that has no meaning");
+}
+
+std::vector<int> ranks_but(int excluded, int size) {
+  std::vector<int> ranks(size);
+  std::iota(ranks.begin(), ranks.end(), 0);
+  ranks.erase(ranks.begin() + excluded);
+  return ranks;
+}
+
+}  // namespace
+
+StageFiles open_stage(const config::RunConfig& config, const config::StageConfig& stage) {
+  StageFiles files;
+  if (stage.drafter != DrafterKind::model) return files;
+  files.checkpoint = model::Checkpoint::open(stage.model);
+  files.tokenizer = text::load_tokenizer(stage.model);
+  model::select_layers(stage.layers.value_or(std::vector<int>()), files.checkpoint->architecture().layers,
+                       fmt::format("{}.layers: {}", stage.where, stage.model));
+  const config::StageConfig& target = config.stages.back();
+  if (stage.model == target.model) return files;
+  const auto difference = text::vocabulary_difference(*files.tokenizer, *text::load_tokenizer(target.model));
+  validate(!difference, "{}: the vocabulary of {} is not that of the target {} ({}): draft with a model of the same family",
+           stage.where, stage.model, target.model, difference.value_or(""));
+  return files;
+}
+
+model::ModelOptions model_options(const config::RunConfig& config, const config::StageConfig& stage, Position context) {
+  return {.weights = weight_format(stage.weights),
+          .layers = stage.layers.value_or(std::vector<int>()),
+          .slots = config.sequences_in_flight,
+          .context = context,
+          .threads = std::max(1, stage.threads)};
+}
+
+StageRank::StageRank(const Job& job, const StageFiles& files, Position context)
+    : comm_(job.world.split(job.place.stage.value)), group_(comm_) {
+  const config::StageConfig& stage = job.stage();
+  if (stage.drafter == DrafterKind::prompt_lookup) {
+    drafter_ = std::make_unique<decoding::PromptLookup>(decoding::PromptLookup::Options{
+        .min_match = stage.lookup.min_match, .max_match = stage.lookup.max_match, .max_tokens = stage.lookup.max_tokens});
+    return;
+  }
+  const bool is_shared = comm_.size() > 1;
+  shard_ = std::make_unique<model::Transformer>(files.checkpoint, model_options(job.config, stage, context),
+                                                is_shared ? &group_ : nullptr);
+  if (!is_shared) return;
+  const std::vector<int> peers = job.place.is_leader() ? ranks_but(0, comm_.size()) : std::vector<int>{0};
+  commands_.emplace(comm_, peers, comm::Tag::stage_command);
+  if (job.place.is_leader()) shared_.emplace(*shard_, *commands_, peers);
+}
+
+model::LanguageModel* StageRank::language_model() {
+  return shared_ ? static_cast<model::LanguageModel*>(&*shared_) : shard_.get();
+}
+
+void StageRank::set_threads(int threads) {
+  if (shard_) shard_->set_threads(threads);
+}
+
+void StageRank::serve() { pipeline::serve_shared_model(*shard_, *commands_, 0); }
+
+void StageRank::release_peers() {
+  if (shared_) shared_->release_peers();
+}
+
+}  // namespace pipespec::app

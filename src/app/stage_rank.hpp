@@ -1,0 +1,61 @@
+/// What one rank computes with: its model or its shard of one, or a drafter.
+#pragma once
+
+#include <memory>
+#include <optional>
+
+#include "app/job.hpp"
+#include "comm/communicator.hpp"
+#include "comm/mpi_group.hpp"
+#include "comm/word_channel.hpp"
+#include "decoding/drafter.hpp"
+#include "model/checkpoint.hpp"
+#include "model/transformer.hpp"
+#include "pipeline/shared_model.hpp"
+#include "text/tokenizer.hpp"
+
+namespace pipespec::app {
+
+/// The files of a rank's stage, opened and checked against the target's; no weights are loaded. Empty for a drafter
+/// without a model.
+struct StageFiles {
+  std::shared_ptr<const model::Checkpoint> checkpoint;
+  std::unique_ptr<const text::Tokenizer> tokenizer;
+};
+
+/// Opens the model of a stage. UserError if it cannot be run as configured, or if its vocabulary is not the target's.
+StageFiles open_stage(const config::RunConfig& config, const config::StageConfig& stage);
+
+/// How the configuration wants a stage's model to run.
+model::ModelOptions model_options(const config::RunConfig& config, const config::StageConfig& stage, Position context);
+
+/// This rank's part of its stage, loaded. Collective among the ranks of the stage. The leader of several ranks tells the
+/// others what to run; they `serve()`.
+class StageRank {
+ public:
+  /// `context`: positions a sequence may take.
+  StageRank(const Job& job, const StageFiles& files, Position context);
+
+  /// What the stage's worker drives; null for a drafter without a model.
+  model::LanguageModel* language_model();
+  decoding::Drafter* drafter() { return drafter_.get(); }
+
+  /// Threads of the passes to come.
+  void set_threads(int threads);
+
+  /// Of a rank that does not lead its stage: computes what the leader says until the leader releases it.
+  void serve();
+
+  /// Of the leader: ends the others' serve().
+  void release_peers();
+
+ private:
+  comm::Communicator comm_;  // of the stage's ranks
+  comm::MpiGroup group_;
+  std::unique_ptr<decoding::Drafter> drafter_;
+  std::unique_ptr<model::Transformer> shard_;
+  std::optional<comm::WordChannel> commands_;
+  std::optional<pipeline::SharedModel> shared_;
+};
+
+}  // namespace pipespec::app

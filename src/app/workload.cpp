@@ -1,0 +1,58 @@
+#include "app/workload.hpp"
+
+#include <algorithm>
+#include <optional>
+
+#include "core/error.hpp"
+
+namespace pipespec::app {
+
+std::vector<std::vector<tasks::Sample>> read_tasks(const config::RunConfig& config, const text::Tokenizer& tokenizer,
+                                                   Position target_context) {
+  std::vector<std::vector<tasks::Sample>> all;
+  for (const config::TaskConfig& task : config.tasks) {
+    std::optional<tasks::SampleRange> range;
+    if (task.samples) range = {task.samples->first, task.samples->last};
+    all.push_back(tasks::read_samples(tasks::preset_from_name(task.preset), task.file, range, tokenizer, std::nullopt));
+    for (const tasks::Sample& sample : all.back()) {
+      validate(std::ssize(sample.prompt) < target_context,
+               "{}: the prompt of sample \"{}\" has {} tokens (the target's context is {}): leave it out with `samples:`, "
+               "or take a model with a longer context",
+               task.where, sample.id, sample.prompt.size(), target_context);
+    }
+  }
+  return all;
+}
+
+Position positions_needed(const std::vector<std::vector<tasks::Sample>>& samples, int max_new_tokens,
+                          Position target_context) {
+  Position longest = 0;
+  for (const auto& task : samples) {
+    for (const tasks::Sample& sample : task) longest = std::max(longest, static_cast<Position>(sample.prompt.size()));
+  }
+  return std::min(target_context, longest + max_new_tokens);
+}
+
+void check_context(const config::StageConfig& stage, const StageFiles& files, Position positions) {
+  if (!files.checkpoint) return;
+  const Position trained = files.checkpoint->architecture().context;
+  const Position limit = stage.context > 0 ? std::min<Position>(stage.context, trained) : trained;
+  validate(positions <= limit,
+           "{}: the samples take up to {} positions (the stage has {}): lower generation.max_new_tokens, leave long "
+           "prompts out, or take a model with a longer context",
+           stage.where, positions, limit);
+}
+
+std::vector<results::SampleKey> samples_left(const std::vector<std::vector<tasks::Sample>>& samples, int experiment,
+                                             const std::vector<results::SampleKey>& completed) {
+  std::vector<results::SampleKey> left;
+  for (std::size_t task = 0; task < samples.size(); ++task) {
+    for (std::size_t index = 0; index < samples[task].size(); ++index) {
+      const results::SampleKey key{experiment, static_cast<std::int32_t>(task), static_cast<std::int32_t>(index)};
+      if (!std::binary_search(completed.begin(), completed.end(), key)) left.push_back(key);
+    }
+  }
+  return left;
+}
+
+}  // namespace pipespec::app

@@ -1,0 +1,29 @@
+/// The prompts of a run, read and measured against the models' contexts.
+#pragma once
+
+#include <vector>
+
+#include "app/job.hpp"
+#include "app/stage_rank.hpp"
+#include "results/results.hpp"
+#include "tasks/samples.hpp"
+#include "text/tokenizer.hpp"
+
+namespace pipespec::app {
+
+/// The samples of every task [task][sample]. UserError if a data set is wrong, or a prompt leaves the target no room.
+std::vector<std::vector<tasks::Sample>> read_tasks(const config::RunConfig& config, const text::Tokenizer& tokenizer,
+                                                   Position target_context);
+
+/// Positions the longest sample may take, at most what the target was trained for.
+Position positions_needed(const std::vector<std::vector<tasks::Sample>>& samples, int max_new_tokens,
+                          Position target_context);
+
+/// UserError if this stage cannot hold `positions`.
+void check_context(const config::StageConfig& stage, const StageFiles& files, Position positions);
+
+/// What is left to do of experiment `index`: all samples but `completed`, in order.
+std::vector<results::SampleKey> samples_left(const std::vector<std::vector<tasks::Sample>>& samples, int experiment,
+                                             const std::vector<results::SampleKey>& completed);
+
+}  // namespace pipespec::app

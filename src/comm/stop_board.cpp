@@ -1,0 +1,55 @@
+#include "comm/stop_board.hpp"
+
+#include <span>
+
+#include "comm/mpi_call.hpp"
+#include "comm/tags.hpp"
+
+namespace pipespec::comm {
+
+StopBoard::StopBoard(const Communicator& comm, int decider) : comm_(comm), decider_(decider) {
+  if (comm_.rank() != decider_) return;
+  words_.resize(comm_.size());
+  requests_.resize(comm_.size(), MPI_REQUEST_NULL);
+  for (int rank = 0; rank < comm_.size(); ++rank) {
+    if (rank == decider_) continue;
+    PIPESPEC_MPI(MPI_Irecv(&words_[rank], 1, MPI_INT32_T, rank, static_cast<int>(Tag::stop_request), comm_.get(),
+                           &requests_[rank]));
+  }
+}
+
+void StopBoard::ask() {
+  if (comm_.rank() == decider_) {
+    asked_ = true;
+  } else if (!has_sent_) {
+    send(1);
+  }
+}
+
+void StopBoard::send(std::int32_t word) {
+  has_sent_ = true;
+  word_ = word;
+  PIPESPEC_MPI(MPI_Isend(&word_, 1, MPI_INT32_T, decider_, static_cast<int>(Tag::stop_request), comm_.get(), &sent_));
+}
+
+bool StopBoard::is_asked() {
+  for (std::size_t rank = 0; rank < requests_.size(); ++rank) {
+    if (requests_[rank] == MPI_REQUEST_NULL) continue;
+    int arrived = 0;
+    PIPESPEC_MPI(MPI_Test(&requests_[rank], &arrived, MPI_STATUS_IGNORE));
+    if (arrived != 0 && words_[rank] != 0) asked_ = true;
+  }
+  return asked_;
+}
+
+bool StopBoard::close() {
+  if (comm_.rank() != decider_ && !has_sent_) send(0);
+  wait(sent_);
+  for (MPI_Request& request : requests_) wait(request);
+  for (const std::int32_t word : words_) asked_ |= word != 0;
+  std::int64_t verdict = asked_ ? 1 : 0;
+  comm_.broadcast(std::span(&verdict, 1), decider_);
+  return verdict != 0;
+}
+
+}  // namespace pipespec::comm
