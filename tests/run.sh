@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# Installs the packages, builds and passes the tests. usage: tests/run.sh [ctest arguments]
+# Without arguments: the groups unit, mpi and regression in the release build, and the unit tests again under
+# AddressSanitizer and UBSan.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. jobs/site.sh
+
+jobs/install.sh
+jobs/build.sh release
+jobs/get_model.sh
+if [ $# -gt 0 ]; then
+  exec ctest --preset release --parallel "$(nproc)" "$@"
+fi
+ctest --preset release --parallel "$(nproc)" --label-exclude slow
+jobs/build.sh asan
+ctest --preset asan --parallel "$(nproc)" --label-regex unit
