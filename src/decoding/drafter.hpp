@@ -17,7 +17,8 @@ class Drafter {
 };
 
 /// N-gram continuation (prompt lookup decoding, A. Saxena 2023): finds the latest earlier place whose last tokens equal
-/// the last tokens of the view, the longest such match first, and proposes what followed there.
+/// the last tokens of the view, the longest such match first, and proposes what followed there; past the end of the
+/// view, the proposal follows itself.
 class PromptLookup final : public Drafter {
  public:
   struct Options {

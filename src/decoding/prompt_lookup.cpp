@@ -24,9 +24,13 @@ std::vector<Token> PromptLookup::propose(std::span<const Token> view, int max_to
     }
   }
   if (best_end == 0) return {};
-  const int count = std::min({max_tokens, options_.max_tokens, length - best_end});
-  const auto copy = view.subspan(best_end, std::max(count, 0));
-  return {copy.begin(), copy.end()};
+  // A copy that reaches the end of the view goes on with itself: a text that repeats is expected to go on repeating.
+  std::vector<Token> proposal(std::max(0, std::min(max_tokens, options_.max_tokens)));
+  for (int i = 0; i < static_cast<int>(proposal.size()); ++i) {
+    const int from = best_end + i;
+    proposal[i] = from < length ? view[from] : proposal[from - length];
+  }
+  return proposal;
 }
 
 }  // namespace pipespec::decoding

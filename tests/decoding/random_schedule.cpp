@@ -9,81 +9,81 @@ namespace pipespec::testing {
 
 using decoding::Schedule;
 
-RandomSchedule::RandomSchedule(std::uint64_t seed) : state_(seed), pipeline_(draw_options()) {
-  draw_paces();
-  to_start_ = pick(1, 5);
-  most_in_flight_ = pick(1, 4);
-  abandon_rate_ = chance(0.3) ? 0.01 : 0;
-}
-
-/// splitmix64 (S. Vigna): the same numbers with every standard library.
-std::uint64_t RandomSchedule::bits() {
+std::uint64_t RandomSchedule::Random::bits() {
   std::uint64_t x = state_ += 0x9e3779b97f4a7c15u;
   x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
   x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
   return x ^ (x >> 31);
 }
 
-int RandomSchedule::pick(int first, int last) {
+int RandomSchedule::Random::pick(int first, int last) {
   return first + static_cast<int>(bits() % static_cast<std::uint64_t>(last - first + 1));
 }
 
-bool RandomSchedule::chance(double probability) {
+bool RandomSchedule::Random::chance(double probability) {
   return static_cast<double>(bits() >> 11) * 0x1p-53 < probability;
 }
 
-template <class T, std::size_t n>
-T RandomSchedule::one_of(const std::array<T, n>& values) {
-  return values[bits() % n];
+RandomSchedule::RandomSchedule(std::uint64_t text_seed, std::uint64_t seed)
+    : text_(text_seed), random_(seed), pipeline_(draw_options()) {
+  draw_paces();
+  to_start_ = text_.pick(1, 5);
+  most_in_flight_ = random_.pick(1, 4);
+  abandon_rate_ = random_.chance(0.3) ? 0.01 : 0;
 }
 
 VirtualPipeline::Options RandomSchedule::draw_options() {
   VirtualPipeline::Options options;
-  options.schedule = chance(0.7) ? Schedule::pipelined : Schedule::synchronous;
-  options.window = chance(0.5) ? pick(1, 4) : pick(1, 32);
-  options.max_ahead = chance(0.5) ? pick(1, 4) : pick(1, 40);
-  options.lookahead = chance(0.5) ? pick(1, 4) : pick(1, 16);
-  const int stages = pick(1, 5);
+  options.schedule = random_.chance(0.7) ? Schedule::pipelined : Schedule::synchronous;
+  options.window = random_.chance(0.5) ? random_.pick(1, 4) : random_.pick(1, 32);
+  options.max_ahead = random_.chance(0.5) ? random_.pick(1, 4) : random_.pick(1, 40);
+  options.lookahead = random_.chance(0.5) ? random_.pick(1, 4) : random_.pick(1, 16);
   ToyModels& models = options.models;
-  models.seed = bits();
-  models.vocabulary = pick(2, 8);
-  models.end_rate = one_of(std::array{0.0, 0.02, 0.1});
-  models.cluster = one_of(std::array{1, 4, 12});
-  for (int s = 0; s + 1 < stages; ++s) models.agreement.push_back(one_of(std::array{0.0, 0.5, 0.8, 0.95, 1.0}));
-  if (stages > 1 && chance(0.3)) {  // stage 0 guesses: like a model whose guesses end early, or by looking back
-    const int longest = pick(1, 8);
-    if (chance(0.5)) {
-      decoding::PromptLookup lookup({.min_match = pick(1, 2), .max_match = 3, .max_tokens = longest});
-      options.proposer = [lookup](auto view, int most) mutable { return lookup.propose(view, most); };
-    } else {
-      options.proposer = [models, longest](std::span<const Token> view, int most) {
-        ToyText text = ToyText::of(view);
-        std::vector<Token> guess(std::min<int>(most, static_cast<int>(text.hash % (longest + 1))));
-        for (Token& token : guess) text = text.followed_by(token = models.next(0, text));
-        return guess;
-      };
-    }
+  models.seed = text_.bits();
+  models.vocabulary = text_.pick(2, 8);
+  models.end_rate = text_.one_of(std::array{0.0, 0.02, 0.1});
+  models.cluster = random_.one_of(std::array{1, 4, 12});
+  const int drafters = random_.pick(0, 4);
+  for (int s = 0; s < drafters; ++s) {
+    models.agreement.push_back(random_.one_of(std::array{0.0, 0.5, 0.8, 0.95, 1.0}));
   }
+  if (drafters > 0 && random_.chance(0.3)) draw_proposer(options);
   return options;
+}
+
+/// Stage 0 without a model: it guesses like a model whose guesses end early, or by looking back.
+void RandomSchedule::draw_proposer(VirtualPipeline::Options& options) {
+  const int longest = random_.pick(1, 8);
+  if (random_.chance(0.5)) {
+    decoding::PromptLookup lookup({.min_match = random_.pick(1, 2), .max_match = 3, .max_tokens = longest});
+    options.proposer = [lookup](auto view, int most) mutable { return lookup.propose(view, most); };
+    return;
+  }
+  options.proposer = [models = options.models, longest](std::span<const Token> view, int most) {
+    ToyText text = ToyText::of(view);
+    std::vector<Token> guess(std::min<int>(most, static_cast<int>(text.hash % (longest + 1))));
+    for (Token& token : guess) text = text.followed_by(token = models.next(0, text));
+    return guess;
+  };
 }
 
 void RandomSchedule::draw_paces() {
   constexpr std::array paces{1, 8, 64};
   const int stages = pipeline_.stages();
-  for (int s = 0; s < stages; ++s) device_pace_.push_back(one_of(paces));
-  for (int link = 0; link < stages * stages; ++link) link_pace_.push_back(one_of(paces));
+  for (int s = 0; s < stages; ++s) device_pace_.push_back(random_.one_of(paces));
+  for (int link = 0; link < stages * stages; ++link) link_pace_.push_back(random_.one_of(paces));
 }
 
 /// Starts, abandons and shuts down now and then. Returns whether it did anything.
 bool RandomSchedule::drive_target() {
   std::erase_if(in_flight_, [this](SequenceId sequence) { return pipeline_.is_finished(sequence); });
   const int count = static_cast<int>(in_flight_.size());
-  if (to_start_ > 0 && count < most_in_flight_ && (count == 0 || chance(0.05))) {
+  if (to_start_ > 0 && count < most_in_flight_ && (count == 0 || random_.chance(0.05))) {
     start_sequence();
     return true;
   }
-  if (count > 0 && chance(abandon_rate_)) {
-    pipeline_.finish(in_flight_[pick(0, count - 1)]);
+  if (count > 0 && random_.chance(abandon_rate_)) {
+    pipeline_.finish(in_flight_[random_.pick(0, count - 1)]);
     ++outcome_.abandoned;
     return true;
   }
@@ -93,10 +93,11 @@ bool RandomSchedule::drive_target() {
 }
 
 void RandomSchedule::start_sequence() {
-  std::vector<Token> prompt(pick(1, chance(0.2) ? 20 : 4));
-  for (Token& token : prompt) token = pick(0, 5);  // end tokens mean nothing in a prompt
+  std::vector<Token> prompt(text_.pick(1, text_.chance(0.2) ? 20 : 4));
+  for (Token& token : prompt) token = text_.pick(0, 5);  // end tokens mean nothing in a prompt
   const int length = static_cast<int>(prompt.size());
-  in_flight_.push_back(pipeline_.start(std::move(prompt), length + pick(1, chance(0.1) ? 40 : 12)));
+  started_.push_back(pipeline_.start(std::move(prompt), length + text_.pick(1, text_.chance(0.1) ? 40 : 12)));
+  in_flight_.push_back(started_.back());
   --to_start_;
 }
 
@@ -107,7 +108,7 @@ Event RandomSchedule::pick_event(const std::vector<Event>& events) {
   };
   int total = 0;
   for (const Event& event : events) total += pace(event);
-  int drawn = pick(0, total - 1);
+  int drawn = random_.pick(0, total - 1);
   for (const Event& event : events) {
     drawn -= pace(event);
     if (drawn < 0) return event;
@@ -126,6 +127,11 @@ ScheduleOutcome RandomSchedule::run() {
   }
   for (const Event& event : pipeline_.events()) {
     expect(event.kind == Event::Kind::begin && !pipeline_.perform(event), "quiescence: nothing happens after the end");
+  }
+  for (const SequenceId sequence : started_) {
+    const auto output = pipeline_.output(sequence);
+    const bool is_whole = pipeline_.finish_reason(sequence).has_value();
+    outcome_.outputs.emplace_back(output.begin(), is_whole ? output.end() : output.begin());
   }
   return outcome_;
 }

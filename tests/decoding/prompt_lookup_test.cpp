@@ -1,0 +1,61 @@
+#include <gmock/gmock.h>
+
+#include "core/error.hpp"
+#include "decoding/drafter.hpp"
+
+namespace pipespec::decoding {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+std::vector<Token> propose(PromptLookup::Options options, const std::vector<Token>& view, int max_tokens = 100) {
+  return PromptLookup(options).propose(view, max_tokens);
+}
+
+TEST(PromptLookup, ProposesWhatFollowedTheSameTokensBefore) {
+  EXPECT_THAT(propose({.max_tokens = 4}, {1, 2, 3, 4, 5, 9, 1, 2}), ElementsAre(3, 4, 5, 9));
+}
+
+TEST(PromptLookup, HasNoGuessWhereTheLastTokensAreNew) {
+  EXPECT_THAT(propose({}, {1, 2, 3, 4}), IsEmpty());
+  EXPECT_THAT(propose({}, {}), IsEmpty());
+  EXPECT_THAT(propose({}, {1}), IsEmpty());
+}
+
+TEST(PromptLookup, AsksForAtLeastMinMatchTokens) {
+  const std::vector<Token> view{7, 2, 3, 4, 8, 2};
+  EXPECT_THAT(propose({.min_match = 2}, view), IsEmpty());
+  EXPECT_THAT(propose({.min_match = 1, .max_tokens = 4}, view), ElementsAre(3, 4, 8, 2));
+}
+
+TEST(PromptLookup, PrefersTheLongestMatch) {
+  EXPECT_THAT(propose({.max_tokens = 1}, {1, 2, 3, 50, 9, 2, 3, 60, 1, 2, 3}), ElementsAre(50));
+}
+
+TEST(PromptLookup, PrefersTheLatestAmongEqualMatches) {
+  EXPECT_THAT(propose({.max_tokens = 1}, {1, 2, 50, 1, 2, 60, 1, 2}), ElementsAre(60));
+  EXPECT_THAT(propose({.max_match = 2, .max_tokens = 1}, {1, 2, 3, 50, 9, 2, 3, 60, 1, 2, 3}), ElementsAre(60))
+      << "longer matches are not looked at";
+}
+
+TEST(PromptLookup, ProposesNoMoreThanAskedFor) {
+  const std::vector<Token> view{1, 2, 3, 4, 5, 1, 2};
+  EXPECT_THAT(propose({.max_tokens = 2}, view), ElementsAre(3, 4));
+  EXPECT_THAT(propose({}, view, 1), ElementsAre(3));
+  EXPECT_THAT(propose({}, view, 0), IsEmpty());
+}
+
+TEST(PromptLookup, ExpectsATextThatRepeatsToGoOnRepeating) {
+  EXPECT_THAT(propose({.max_tokens = 4}, {5, 5, 5}), ElementsAre(5, 5, 5, 5));
+  EXPECT_THAT(propose({.max_tokens = 5}, {7, 8, 9, 7, 8, 9}), ElementsAre(7, 8, 9, 7, 8));
+}
+
+TEST(PromptLookup, RefusesOptionsThatCannotMatch) {
+  EXPECT_THROW(PromptLookup({.min_match = 0}), ContractError);
+  EXPECT_THROW(PromptLookup({.min_match = 3, .max_match = 2}), ContractError);
+  EXPECT_THROW(PromptLookup({.max_tokens = 0}), ContractError);
+}
+
+}  // namespace
+}  // namespace pipespec::decoding
