@@ -28,7 +28,7 @@ std::size_t valid_length(const std::filesystem::path& path) {
   validate(valid > 0 || is_unborn(bytes),
            "{}: not a journal (it begins with something else): remove it, or choose another output", path.string());
   if (valid < bytes.size())
-    log::info("{}: the last {} bytes were not committed and are dropped", path.string(), bytes.size() - valid);
+    log::debug("{}: the last {} bytes were not committed and are dropped", path.string(), bytes.size() - valid);
   return valid;
 }
 

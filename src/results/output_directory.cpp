@@ -47,12 +47,12 @@ History read_history(const fs::path& directory) {
   return history;
 }
 
-void make_directory(const fs::path& path) {
+/// Makes DIR and DIR/journal.
+void make_directories(const fs::path& directory) {
   std::error_code error;
-  fs::create_directories(path, error);
-  validate(!error && fs::is_directory(path, error),
-           "output {}: no directory can be made there ({}): choose another output", path.string(),
-           error ? error.message() : "there is a file of that name");
+  fs::create_directories(directory / "journal", error);
+  validate(!error, "output {}: no directory can be made there ({}): choose another output", directory.string(),
+           error.message());
 }
 
 }  // namespace
@@ -75,7 +75,7 @@ std::vector<fs::path> journal_paths(const fs::path& directory) {
 }
 
 OutputDirectory::OutputDirectory(const config::RunConfig& config) : path_(config.output) {
-  make_directory(path_ / "journal");
+  make_directories(path_);
   const fs::path lock = path_ / "journal" / "lock";
   lock_ = FileHandle(::open(lock.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666));
   validate(lock_.is_open(), "output {}: cannot be written ({}): choose another output", path_.string(),

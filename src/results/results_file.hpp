@@ -1,4 +1,4 @@
-/// DIR/results.h5: the results in the schema of results/README.md, made for analysis with h5py alone.
+/// DIR/results.h5: the results in the schema of README.md beside this file, made for analysis with h5py alone.
 #pragma once
 
 #include <filesystem>

@@ -18,7 +18,7 @@ std::string number(const std::optional<double>& value, int decimals) {
 std::string line(std::string_view label, std::string_view tokens, std::string_view ms, std::string_view rate,
                  std::string_view median, std::string_view total, std::string_view acceptance,
                  std::string_view identical) {
-  return fmt::format("{:<{}}{:>9}{:>10}{:>10}{:>9}{:>8}{:>9}{:>14}\n", label, label_width, tokens, ms, rate, median,
+  return fmt::format("{:<{}}{:>9}{:>10}{:>10}{:>9}{:>9}{:>9}{:>14}\n", label, label_width, tokens, ms, rate, median,
                      total, acceptance, identical);
 }
 
@@ -48,16 +48,15 @@ std::string chain_line(const ExperimentSummary& summary) {
 std::string difference_line(const Results& results, const ExperimentSummary& summary) {
   if (!summary.first_difference) return "";
   const Difference& difference = *summary.first_difference;
-  return fmt::format("{}: sample {} of {} differs from autoregressive decoding from output token {} on\n",
-                     summary.label, difference.id, task_name(results.configuration, difference.sample.task),
-                     difference.position);
+  return fmt::format("{}: {} ({}) differs from autoregressive decoding at output token {}\n", summary.label,
+                     difference.id, task_name(results.configuration, difference.sample.task), difference.position);
 }
 
 }  // namespace
 
 std::string format_table(const Results& results) {
   const std::vector<ExperimentSummary> summaries = summarise(results);
-  std::string text = line("", "", "", "", "speed-up", "", "tokens", "");
+  std::string text = line("", "", "", "", "speed-up", "speed-up", "tokens", "outputs");
   text += line("experiment", "tokens", "ms/token", "tokens/s", "median", "total", "a pass", "identical");
   for (const ExperimentSummary& summary : summaries) text += row(summary);
   for (const ExperimentSummary& summary : summaries) text += chain_line(summary);
