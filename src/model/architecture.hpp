@@ -25,7 +25,7 @@ struct Architecture {
   Position context = 0;  ///< positions the model was trained for
   float rms_epsilon = 0;
   float rope_base = 0;
-  std::vector<float> rope_factors;  ///< [head_dim / 2] divisors of the rotation frequencies; empty: all 1
+  std::vector<float> rope_factors = {};  ///< [head_dim / 2] divisors of the rotation frequencies; empty: all 1
   ops::RopeStyle rope_style = ops::RopeStyle::half;
   HeadWeights head = HeadWeights::own;
 

@@ -66,9 +66,6 @@ void refuse_unknown_arithmetic(const GgufFile& file) {
   validate(architecture == "llama",
            "{} holds a model of the architecture '{}' (only 'llama' is supported): choose another model", path,
            architecture);
-  validate(file.find<std::int64_t>("split.count").value_or(1) <= 1,
-           "{} is one part of a split model (split.count, not supported): merge it with llama-gguf-split --merge",
-           path);
   for (const io::GgufValue& value : file.metadata()) {
     if (!value.key.starts_with("llama.")) continue;
     validate(std::ranges::find(known_keys, value.key) != known_keys.end(),

@@ -13,7 +13,7 @@ std::int64_t weight_bytes(const Checkpoint& checkpoint, const ModelOptions& opti
   const Architecture& a = checkpoint.architecture();
   const auto packed = [&](TensorRole role, int layer) {
     const MatrixPart part = part_of(a, shard, role);
-    const ops::WeightType type = packed_type(checkpoint.tensor(role, layer).type, options.weights);
+    const ops::WeightType type = packed_type(role, checkpoint.tensor(role, layer).type, options.weights);
     return static_cast<std::int64_t>(ops::PackedMatrix::bytes(type, part.rows.size(), part.cols.size()));
   };
   const std::int64_t norm = a.width * std::int64_t{sizeof(float)};

@@ -23,9 +23,9 @@ namespace pipespec::model {
 /// How a checkpoint is to be run.
 struct ModelOptions {
   WeightFormat weights = WeightFormat::native;
-  std::vector<int> layers;  ///< which of the model's layers, ascending; empty: all
-  int slots = 1;            ///< sequences held at once
-  Position context = 0;     ///< positions a slot has room for; 0: as many as the model was trained for
+  std::vector<int> layers = {};  ///< which of the model's layers, ascending; empty: all
+  int slots = 1;                 ///< sequences held at once
+  Position context = 0;          ///< positions a slot has room for; 0: as many as the model was trained for
   int threads = 1;
 };
 
@@ -51,6 +51,9 @@ class Transformer final : public LanguageModel {
   /// Appends `tokens` to `slot` as forward() does and writes the logits after every one of them, the whole vocabulary's
   /// on every rank. out [tokens, vocabulary_size()].
   void logits(Slot slot, std::span<const Token> tokens, ops::MatrixView<float> out);
+
+  /// Host threads of the passes to come, ≥ 1.
+  void set_threads(int threads) { stream_.set_threads(threads); }
 
   /// From now on adds what each operation of a pass takes to `times` (nullptr: no longer).
   void measure(OperationTimes* times) { times_ = times; }

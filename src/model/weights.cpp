@@ -16,50 +16,34 @@ namespace {
 struct Job {
   const StoredTensor* tensor;
   MatrixPart part;
+  ops::WeightType type;  ///< to pack it in: as stored, bf16 or f32
   ops::PackedMatrix* packed;
 };
 
-/// The stored bytes from the part's first weight on.
-std::span<const std::byte> part_bytes(const StoredTensor& tensor, const MatrixPart& part) {
-  const std::int64_t first =
-      part.rows.begin * ops::row_bytes(tensor.type, tensor.extents.cols) + ops::row_bytes(tensor.type, part.cols.begin);
-  return tensor.bytes.subspan(static_cast<std::size_t>(first));
-}
-
-/// The part's weights as f32 or bf16, row after row.
-template <class T>
-device::Buffer<T> widen(const StoredTensor& tensor, const MatrixPart& part) {
-  const auto cols = static_cast<std::size_t>(part.cols.size());
-  const auto stride = static_cast<std::size_t>(ops::row_bytes(tensor.type, tensor.extents.cols));
-  const auto stored = part_bytes(tensor, part);
-  device::Buffer<T> wide(static_cast<std::size_t>(part.rows.size()) * cols);
-  std::vector<float> row(cols);
-  for (std::size_t r = 0; r < static_cast<std::size_t>(part.rows.size()); ++r) {
-    const auto target = wide.span().subspan(r * cols, cols);
-    if constexpr (std::is_same_v<T, float>) {
-      ops::dequantize_row(tensor.type, stored.subspan(r * stride), target);
+/// Packs the part row by row through a widened copy of one row.
+ops::PackedMatrix widen(std::span<const std::byte> stored, std::int64_t stride, const Job& job) {
+  ops::PackedMatrix packed(job.type, job.part.rows.size(), job.part.cols.size());
+  std::vector<float> wide(static_cast<std::size_t>(packed.in()));
+  std::vector<std::uint16_t> narrow(wide.size());
+  for (std::int64_t row = 0; row < packed.out(); ++row) {
+    ops::dequantize_row(job.tensor->type, stored.subspan(static_cast<std::size_t>(row * stride)), wide);
+    if (job.type == ops::WeightType::bf16) {
+      ops::round_to_bf16(wide, narrow);
+      packed.set_row(row, std::as_bytes(std::span(narrow)));
     } else {
-      ops::dequantize_row(tensor.type, stored.subspan(r * stride), row);
-      ops::round_to_bf16(row, target);
+      packed.set_row(row, std::as_bytes(std::span(wide)));
     }
   }
-  return wide;
+  return packed;
 }
 
-template <class T>
-ops::PackedMatrix pack_widened(ops::WeightType type, const StoredTensor& tensor, const MatrixPart& part) {
-  const device::Buffer<T> wide = widen<T>(tensor, part);
-  return ops::PackedMatrix::pack(type, std::as_bytes(wide.span()), part.rows.size(), part.cols.size(),
-                                 part.cols.size() * std::int64_t{sizeof(T)});
-}
-
-ops::PackedMatrix pack(const StoredTensor& tensor, const MatrixPart& part, WeightFormat format) {
-  const ops::WeightType type = packed_type(tensor.type, format);
-  if (type == tensor.type)
-    return ops::PackedMatrix::pack(type, part_bytes(tensor, part), part.rows.size(), part.cols.size(),
-                                   ops::row_bytes(type, tensor.extents.cols));
-  return type == ops::WeightType::f32 ? pack_widened<float>(type, tensor, part)
-                                      : pack_widened<std::uint16_t>(type, tensor, part);
+ops::PackedMatrix pack(const Job& job) {
+  const StoredTensor& tensor = *job.tensor;
+  const std::int64_t stride = ops::row_bytes(tensor.type, tensor.extents.cols);
+  const std::int64_t first = job.part.rows.begin * stride + ops::row_bytes(tensor.type, job.part.cols.begin);
+  const auto stored = tensor.bytes.subspan(static_cast<std::size_t>(first));
+  if (job.type != tensor.type) return widen(stored, stride, job);
+  return ops::PackedMatrix::pack(job.type, stored, job.part.rows.size(), job.part.cols.size(), stride);
 }
 
 std::vector<float> read_norm(const Checkpoint& checkpoint, TensorRole role, int layer = 0) {
@@ -70,11 +54,10 @@ std::vector<float> read_norm(const Checkpoint& checkpoint, TensorRole role, int 
 }
 
 /// Every thread takes the next job that nobody has taken.
-void run_jobs(const std::vector<Job>& jobs, WeightFormat format, device::ThreadPool& pool) {
+void run_jobs(const std::vector<Job>& jobs, device::ThreadPool& pool) {
   std::atomic<std::size_t> next{0};
   pool.parallel_for(pool.threads(), [&](std::int64_t, std::int64_t) {
-    for (std::size_t i = next++; i < jobs.size(); i = next++)
-      *jobs[i].packed = pack(*jobs[i].tensor, jobs[i].part, format);
+    for (std::size_t i = next++; i < jobs.size(); i = next++) *jobs[i].packed = pack(jobs[i]);
   });
 }
 
@@ -105,10 +88,10 @@ MatrixPart part_of(const Architecture& a, const Shard& shard, TensorRole role) {
   }
 }
 
-ops::WeightType packed_type(ops::WeightType stored, WeightFormat format) {
+ops::WeightType packed_type(TensorRole role, ops::WeightType stored, WeightFormat format) {
   switch (format) {
     case WeightFormat::native:
-      return stored;
+      return role == TensorRole::value && ops::is_quantized(stored) ? ops::WeightType::bf16 : stored;
     case WeightFormat::bf16:
       return ops::WeightType::bf16;
     case WeightFormat::f32:
@@ -139,7 +122,8 @@ Weights load_weights(const Checkpoint& checkpoint, const Shard& shard, const std
   weights.layers.resize(layers.size());
   std::vector<Job> jobs;
   const auto add = [&](TensorRole role, int layer, ops::PackedMatrix& packed) {
-    jobs.push_back({&checkpoint.tensor(role, layer), part_of(a, shard, role), &packed});
+    const StoredTensor& tensor = checkpoint.tensor(role, layer);
+    jobs.push_back({&tensor, part_of(a, shard, role), packed_type(role, tensor.type, format), &packed});
   };
   add(TensorRole::head, 0, weights.head);  // by far the largest, so it goes first
   for (std::size_t i = 0; i < layers.size(); ++i) {
@@ -154,7 +138,7 @@ Weights load_weights(const Checkpoint& checkpoint, const Shard& shard, const std
     add(TensorRole::up, layers[i], to.up);
     add(TensorRole::down, layers[i], to.down);
   }
-  run_jobs(jobs, format, stream.pool());
+  run_jobs(jobs, stream.pool());
   weights.output_norm = read_norm(checkpoint, TensorRole::output_norm);
   const StoredTensor& embedding = checkpoint.tensor(TensorRole::embedding);
   weights.embedding = {embedding.type, embedding.bytes, embedding.extents.rows, embedding.extents.cols};

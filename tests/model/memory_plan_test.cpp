@@ -1,0 +1,55 @@
+#include "model/memory_plan.hpp"
+
+#include <gmock/gmock.h>
+
+#include "core/error.hpp"
+#include "model/model_fixture.hpp"
+
+namespace pipespec::model {
+namespace {
+
+using io::GgmlType;
+using ::testing::HasSubstr;
+using ::testing::ThrowsMessage;
+
+const testing::TinyModel shape{.layers = 4, .heads = 6, .kv_heads = 3, .feed_forward = 160, .type = GgmlType::q4_1};
+
+TEST(MemoryPlan, WeightsAreWhatTheTransformerPacks) {
+  const auto checkpoint = testing::open(testing::make_tiny_gguf(shape));
+  const std::int64_t norms = 4 * (2 * 3 + 1) * shape.width;
+  for (const WeightFormat format : {WeightFormat::native, WeightFormat::bf16, WeightFormat::f32})
+    testing::run_ranks(2, [&](comm::Group& group) {
+      const ModelOptions options{.weights = format, .layers = {0, 1, 3}};
+      EXPECT_EQ(memory_plan(*checkpoint, options, {group.rank(), 2}).weights,
+                Transformer(checkpoint, options, &group).weight_bytes() + norms);
+    });
+}
+
+TEST(MemoryPlan, TheCacheGrowsWithSlotsContextAndLayers) {
+  const auto checkpoint = testing::open(testing::make_tiny_gguf(shape));
+  const auto cache = [&](ModelOptions options) { return memory_plan(*checkpoint, options, {}).kv_cache; };
+  const std::int64_t position = 2 * 3 * 16 * 4;  // keys and values of 3 heads of 16 floats
+  EXPECT_EQ(cache({.layers = {2}, .slots = 1, .context = 64}), 64 * position);
+  EXPECT_EQ(cache({.layers = {2, 3}, .slots = 1, .context = 64}), 2 * 64 * position);
+  EXPECT_EQ(cache({.slots = 5, .context = 128}), 5 * 4 * 128 * position);
+  EXPECT_EQ(cache({}), 4 * shape.context * position);
+}
+
+TEST(MemoryPlan, ARankOfAGroupNeedsLessThanOneAlone) {
+  const auto checkpoint = testing::open(testing::make_tiny_gguf(shape));
+  const MemoryPlan alone = memory_plan(*checkpoint, {}, {});
+  const MemoryPlan first = memory_plan(*checkpoint, {}, {0, 2}), second = memory_plan(*checkpoint, {}, {1, 2});
+  EXPECT_EQ(first.kv_cache + second.kv_cache, alone.kv_cache);
+  EXPECT_LT(first.workspace, alone.workspace);
+  EXPECT_LT(second.total(), first.total()) << "the second rank has one of the three KV heads";
+}
+
+TEST(MemoryPlan, OptionsThatDoNotFitAreRefused) {
+  const auto checkpoint = testing::open(testing::make_tiny_gguf(shape));
+  EXPECT_THAT([&] { memory_plan(*checkpoint, {.layers = {4}}, {}); }, ThrowsMessage<UserError>(HasSubstr("4 layers")));
+  EXPECT_THAT([&] { memory_plan(*checkpoint, {.context = 9999}, {}); }, ThrowsMessage<UserError>(HasSubstr("context")));
+  EXPECT_THAT([&] { memory_plan(*checkpoint, {}, {0, 9}); }, ThrowsMessage<UserError>(HasSubstr("tensor_parallel 9")));
+}
+
+}  // namespace
+}  // namespace pipespec::model

@@ -1,0 +1,197 @@
+/// The logits of a token are a function of the weights and the tokens of its prefix, bit for bit (numerics.md).
+#include <gmock/gmock.h>
+
+#include <algorithm>
+#include <bit>
+#include <string>
+
+#include "model/model_fixture.hpp"
+#include "model/transformer.hpp"
+
+namespace pipespec::model {
+namespace {
+
+using io::GgmlType;
+
+struct Kind {
+  const char* name;
+  GgmlType type;
+  WeightFormat format = WeightFormat::native;
+  int ranks = 1;
+};
+
+// Three KV heads on two ranks and five blocks of feed-forward columns on two or three: uneven shards.
+const testing::TinyModel shape{
+    .layers = 3, .width = 96, .heads = 6, .kv_heads = 3, .feed_forward = 160, .vocabulary = 300};
+constexpr std::size_t text_length = 200;  // more than a chunk
+
+std::vector<std::uint32_t> bits(std::span<const float> values) {
+  std::vector<std::uint32_t> all;
+  for (const float value : values) all.push_back(std::bit_cast<std::uint32_t>(value));
+  return all;
+}
+
+class RowInvariance : public ::testing::TestWithParam<Kind> {
+ protected:
+  void SetUp() override {
+    testing::TinyModel model = shape;
+    model.type = GetParam().type;
+    checkpoint_ = testing::open(testing::make_tiny_gguf(model));
+    text_ = testing::random_text(text_length, model.vocabulary);
+    on_every_rank(
+        {}, [&](Transformer& transformer) { return testing::logits(transformer, text_); },
+        [&](const std::vector<float>& logits) { whole_ = bits(logits); });
+  }
+
+  /// Runs `compute` on every rank of a group of the kind's size, each with a model of its own, and hands rank 0's
+  /// result on.
+  template <class Compute, class Receive>
+  void on_every_rank(ModelOptions options, Compute&& compute, Receive&& receive) {
+    options.weights = GetParam().format;
+    testing::run_ranks(GetParam().ranks, [&](comm::Group& group) {
+      Transformer transformer(checkpoint_, options, &group);
+      const auto result = compute(transformer);
+      if (group.rank() == 0) receive(result);
+    });
+  }
+
+  /// Expects that feeding the text in the given pieces gives the bits of feeding it whole.
+  void expect_same_bits(ModelOptions options, const std::vector<std::size_t>& pieces) {
+    on_every_rank(
+        options,
+        [&](Transformer& transformer) {
+          std::vector<float> all;
+          std::size_t done = 0;
+          for (const std::size_t piece : pieces) {
+            const auto part = testing::logits(transformer, std::span(text_).subspan(done, piece));
+            all.insert(all.end(), part.begin(), part.end());
+            done += piece;
+          }
+          return all;
+        },
+        [&](const std::vector<float>& logits) { expect_prefix(logits); });
+  }
+
+  void expect_prefix(const std::vector<float>& logits) {
+    ASSERT_LE(logits.size(), whole_.size());
+    const auto found = bits(logits);
+    const auto [a, b] = std::ranges::mismatch(found, whole_);
+    EXPECT_EQ(a, found.end()) << "first difference in row " << (a - found.begin()) / shape.vocabulary;
+  }
+
+  std::shared_ptr<const Checkpoint> checkpoint_;
+  std::vector<Token> text_;
+  std::vector<std::uint32_t> whole_;  // logits of the whole text in one call
+};
+
+std::vector<std::size_t> pieces_of(std::size_t rows) {
+  std::vector<std::size_t> pieces(text_length / rows, rows);
+  if (text_length % rows != 0) pieces.push_back(text_length % rows);
+  return pieces;
+}
+
+TEST_P(RowInvariance, AnyNumberOfRowsFrom1To64) {
+  for (std::size_t rows = 1; rows <= 64; ++rows) {
+    SCOPED_TRACE(rows);
+    expect_same_bits({}, pieces_of(rows));
+  }
+}
+
+TEST_P(RowInvariance, AnyChunking) {
+  std::mt19937 random(11);
+  for (int trial = 0; trial < 20; ++trial) {
+    std::vector<std::size_t> pieces;
+    for (std::size_t left = text_length; left > 0; left -= pieces.back())
+      pieces.push_back(std::min<std::size_t>(left, 1 + random() % 70));
+    SCOPED_TRACE(trial);
+    expect_same_bits({}, pieces);
+  }
+}
+
+TEST_P(RowInvariance, AnyNumberOfThreads) {
+  for (const int threads : {1, 2, 3}) {
+    SCOPED_TRACE(threads);
+    expect_same_bits({.threads = threads}, pieces_of(23));
+  }
+}
+
+TEST_P(RowInvariance, AnySlotAndContextLength) {
+  const auto length = static_cast<Position>(text_length);
+  for (const Position context : {length, length + 1, Position{512}}) {
+    SCOPED_TRACE(context);
+    on_every_rank(
+        {.slots = 3, .context = context}, [&](Transformer& t) { return testing::logits(t, text_, 2); },
+        [&](const std::vector<float>& logits) { expect_prefix(logits); });
+  }
+}
+
+TEST_P(RowInvariance, AfterRandomRollbacks) {
+  on_every_rank(
+      {},
+      [&](Transformer& transformer) {
+        std::mt19937 random(5);
+        const auto vocabulary = static_cast<std::size_t>(shape.vocabulary);
+        std::vector<float> all;
+        for (std::size_t done = 0; done < text_length;) {
+          const auto wrong = testing::random_text(1 + random() % 20, shape.vocabulary, random());
+          if (done + wrong.size() <= 400) testing::logits(transformer, wrong);  // drafts that turn out wrong
+          done -= std::min<std::size_t>(done, random() % 9);
+          transformer.truncate(0, static_cast<Position>(done));
+          all.resize(done * vocabulary);
+          const std::size_t rows = std::min<std::size_t>(text_length - done, 1 + random() % 40);
+          const auto part = testing::logits(transformer, std::span(text_).subspan(done, rows));
+          all.insert(all.end(), part.begin(), part.end());
+          done += rows;
+        }
+        return all;
+      },
+      [&](const std::vector<float>& logits) {
+        EXPECT_EQ(logits.size(), whole_.size());
+        expect_prefix(logits);
+      });
+}
+
+TEST_P(RowInvariance, WithOtherSegmentsInThePass) {
+  constexpr int slots = 5;
+  on_every_rank(
+      {.slots = slots},
+      [&](Transformer& transformer) {
+        std::mt19937 random(3);
+        for (std::size_t done = 0; done < 190;) {  // slot 2 holds the text, the others noise of any length
+          const std::size_t rows = std::min<std::size_t>(190 - done, 1 + random() % 50);
+          std::vector<std::vector<Token>> noise;
+          std::vector<Segment> segments;
+          for (Slot slot = 0; slot < slots; ++slot) {
+            noise.push_back(testing::random_text(1 + random() % 30, shape.vocabulary, random()));
+            if (transformer.length(slot) > 400) transformer.truncate(slot, 3);
+            segments.push_back({slot, transformer.length(slot), noise.back(), 1});
+          }
+          segments[2] = {2, static_cast<Position>(done), std::span(text_).subspan(done, rows), 1};
+          std::ranges::shuffle(segments, random);
+          std::vector<Token> next(slots);
+          transformer.forward(segments, next);
+          done += rows;
+        }
+        return testing::logits(transformer, std::span(text_).subspan(190),
+                               2);  // sees every bit of the slot's keys and values
+      },
+      [&](const std::vector<float>& logits) {
+        EXPECT_EQ(bits(logits), std::vector(whole_.end() - static_cast<std::ptrdiff_t>(logits.size()), whole_.end()));
+      });
+}
+
+INSTANTIATE_TEST_SUITE_P(Kinds, RowInvariance,
+                         ::testing::Values(Kind{"f32", GgmlType::f32}, Kind{"f16", GgmlType::f16},
+                                           Kind{"bf16", GgmlType::bf16}, Kind{"q8_0", GgmlType::q8_0},
+                                           Kind{"q4_0", GgmlType::q4_0}, Kind{"q4_1", GgmlType::q4_1},
+                                           Kind{"q4_1_as_bf16", GgmlType::q4_1, WeightFormat::bf16},
+                                           Kind{"f32_on_2_ranks", GgmlType::f32, WeightFormat::native, 2},
+                                           Kind{"bf16_on_2_ranks", GgmlType::bf16, WeightFormat::native, 2},
+                                           Kind{"q8_0_on_2_ranks", GgmlType::q8_0, WeightFormat::native, 2},
+                                           Kind{"q4_0_on_2_ranks", GgmlType::q4_0, WeightFormat::native, 2},
+                                           Kind{"q4_1_on_2_ranks", GgmlType::q4_1, WeightFormat::native, 2},
+                                           Kind{"q4_1_on_3_ranks", GgmlType::q4_1, WeightFormat::native, 3}),
+                         [](const auto& instance) { return std::string(instance.param.name); });
+
+}  // namespace
+}  // namespace pipespec::model

@@ -1,0 +1,109 @@
+#include <gmock/gmock.h>
+
+#include <algorithm>
+
+#include "core/error.hpp"
+#include "model/model_fixture.hpp"
+#include "model/transformer.hpp"
+
+namespace pipespec::model {
+namespace {
+
+using io::GgmlType;
+using ::testing::HasSubstr;
+using ::testing::ThrowsMessage;
+
+TEST(Divide, PartsAreContiguousWholeUnitsAndAsEqualAsTheyCanBe) {
+  EXPECT_EQ(divide(3, 1, 0, 2), (Range{0, 2}));
+  EXPECT_EQ(divide(3, 1, 1, 2), (Range{2, 3}));
+  EXPECT_EQ(divide(160, 32, 0, 3), (Range{0, 64}));
+  EXPECT_EQ(divide(160, 32, 1, 3), (Range{64, 128}));
+  EXPECT_EQ(divide(160, 32, 2, 3), (Range{128, 160}));
+}
+
+TEST(Divide, TheLastUnitMayBeCutShort) {
+  EXPECT_EQ(divide(37, 16, 0, 2), (Range{0, 32}));
+  EXPECT_EQ(divide(37, 16, 1, 2), (Range{32, 37}));
+}
+
+Architecture smollm2() {
+  return {
+      .layers = 30, .width = 576, .heads = 9, .kv_heads = 3, .head_dim = 64, .feed_forward = 1536, .vocabulary = 49152};
+}
+
+TEST(Shard, QueryHeadsFollowTheirKvHeads) {
+  const Shard shard = shard_of(smollm2(), {0, 2});
+  EXPECT_EQ(shard.kv_heads, (Range{0, 2}));
+  EXPECT_EQ(shard.heads, (Range{0, 6}));
+  EXPECT_EQ(shard_of(smollm2(), {1, 2}).heads, (Range{6, 9}));
+}
+
+TEST(Shard, ColumnsOfTheAttentionOutputStartAtBlocks) {
+  Architecture narrow = smollm2();
+  narrow.heads = narrow.kv_heads = 6;
+  narrow.head_dim = 8;  // four heads make a block of 32 columns
+  EXPECT_EQ(shard_of(narrow, {0, 2}).heads, (Range{0, 4}));
+  EXPECT_EQ(shard_of(narrow, {1, 2}).heads, (Range{4, 6}));
+}
+
+TEST(Shard, MoreRanksThanPartsAreRefused) {
+  EXPECT_THAT(
+      [] {
+        shard_of(smollm2(), {0, 4});
+      },
+      ThrowsMessage<UserError>(
+          "tensor_parallel 4 is too many (the model's KV heads divide into 3 parts): use at most 3"));
+}
+
+TEST(TensorParallel, MatricesAreSplitByOutputsOrByInputs) {
+  const Architecture a = smollm2();
+  const Shard shard = shard_of(a, {1, 2});
+  EXPECT_EQ(part_of(a, shard, TensorRole::query).rows, (Range{384, 576}));
+  EXPECT_EQ(part_of(a, shard, TensorRole::query).cols, (Range{0, 576}));
+  EXPECT_EQ(part_of(a, shard, TensorRole::key).rows, (Range{128, 192}));
+  EXPECT_EQ(part_of(a, shard, TensorRole::attention_output).rows, (Range{0, 576}));
+  EXPECT_EQ(part_of(a, shard, TensorRole::attention_output).cols, (Range{384, 576}));
+  EXPECT_EQ(part_of(a, shard, TensorRole::gate).rows, (Range{768, 1536}));
+  EXPECT_EQ(part_of(a, shard, TensorRole::down).cols, (Range{768, 1536}));
+  EXPECT_EQ(part_of(a, shard, TensorRole::head).rows, (Range{24576, 49152}));
+}
+
+class TensorParallelTest : public ::testing::TestWithParam<int> {
+ protected:
+  const testing::TinyModel shape_{.layers = 3, .heads = 6, .kv_heads = 3, .feed_forward = 160, .vocabulary = 300};
+};
+
+TEST_P(TensorParallelTest, LogitsAreThoseOfOneRankButForRounding) {
+  const auto checkpoint = testing::open(testing::make_tiny_gguf(shape_));
+  const auto text = testing::random_text(140, shape_.vocabulary);
+  Transformer alone(checkpoint, {});
+  const auto expected = testing::logits(alone, text);
+  testing::run_ranks(GetParam(), [&](comm::Group& group) {
+    Transformer shared(checkpoint, {}, &group);
+    const auto found = testing::logits(shared, text);
+    EXPECT_LT(testing::relative_error(found, expected), 1e-5);
+    EXPECT_LT(shared.weight_bytes(), alone.weight_bytes());
+  });
+}
+
+TEST_P(TensorParallelTest, EveryRankGetsTheSameTokensAsOneRankAlone) {
+  testing::TinyModel model = shape_;
+  model.tied = false;
+  model.type = GgmlType::bf16;
+  const auto checkpoint = testing::open(testing::make_tiny_gguf(model));
+  const auto text = testing::random_text(140, model.vocabulary);
+  const Segment segment{0, 0, text, 140};
+  std::vector<Token> expected(140);
+  Transformer(checkpoint, {}).forward({&segment, 1}, expected);
+  testing::run_ranks(GetParam(), [&](comm::Group& group) {
+    std::vector<Token> next(140);
+    Transformer(checkpoint, {}, &group).forward({&segment, 1}, next);
+    EXPECT_EQ(next, expected) << "rank " << group.rank();
+  });
+}
+
+INSTANTIATE_TEST_SUITE_P(Ranks, TensorParallelTest, ::testing::Values(2, 3),
+                         [](const auto& instance) { return std::to_string(instance.param); });
+
+}  // namespace
+}  // namespace pipespec::model

@@ -1,0 +1,198 @@
+#include "model/transformer.hpp"
+
+#include <gmock/gmock.h>
+
+#include <algorithm>
+#include <string>
+
+#include "core/error.hpp"
+#include "model/model_fixture.hpp"
+#include "model/reference.hpp"
+
+namespace pipespec::model {
+namespace {
+
+using io::GgmlType;
+using ::testing::HasSubstr;
+using ::testing::ThrowsMessage;
+using testing::TinyModel;
+
+std::vector<double> flat(const std::vector<std::vector<double>>& rows) {
+  std::vector<double> all;
+  for (const auto& row : rows) all.insert(all.end(), row.begin(), row.end());
+  return all;
+}
+
+/// Relative error of the logits of a text longer than a chunk, against the reference on the same stored weights.
+double error_against_reference(const TinyModel& model, WeightFormat format) {
+  const testing::TinyGguf gguf = testing::make_tiny_gguf(model);
+  const auto text = testing::random_text(Transformer::chunk_rows + 9, model.vocabulary);
+  Transformer transformer(testing::open(gguf), {.weights = format});
+  return testing::relative_error(testing::logits(transformer, text), flat(testing::reference_logits(gguf, text)));
+}
+
+struct Shape {
+  const char* name;
+  TinyModel model;
+};
+
+class ShapeTest : public ::testing::TestWithParam<Shape> {};
+
+TEST_P(ShapeTest, LogitsEqualTheReference) {
+  EXPECT_LT(error_against_reference(GetParam().model, WeightFormat::f32), 1e-5);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Architectures, ShapeTest,
+    ::testing::Values(Shape{"grouped_queries", {}}, Shape{"every_head_its_own_keys", {.kv_heads = 4}},
+                      Shape{"one_kv_head", {.kv_heads = 1}}, Shape{"head_of_its_own", {.tied = false}},
+                      Shape{"rope_factors", {.rope_factors = true}}, Shape{"rope_base", {.rope_base = 5e5f}},
+                      Shape{"large_epsilon", {.rms_epsilon = 0.5f}},
+                      Shape{"wide_heads", {.width = 96, .heads = 3, .kv_heads = 3, .head_dim = 64}},
+                      Shape{"odd_sizes",
+                            {.width = 36, .heads = 6, .head_dim = 10, .feed_forward = 50, .vocabulary = 37}}),
+    [](const auto& instance) { return std::string(instance.param.name); });
+
+struct Stored {
+  GgmlType type;
+  double native_error;  ///< what 8-bit activations may cost
+};
+
+class StoredTypeTest : public ::testing::TestWithParam<Stored> {};
+
+TEST_P(StoredTypeTest, WidenedToF32LogitsEqualTheReference) {
+  EXPECT_LT(error_against_reference({.type = GetParam().type}, WeightFormat::f32), 1e-5);
+}
+
+TEST_P(StoredTypeTest, NativeLogitsAreCloseToTheReference) {
+  EXPECT_LT(error_against_reference({.type = GetParam().type}, WeightFormat::native), GetParam().native_error);
+}
+
+TEST_P(StoredTypeTest, WidenedToBf16LogitsAreCloseToTheReference) {
+  EXPECT_LT(error_against_reference({.type = GetParam().type}, WeightFormat::bf16), 1e-2);
+}
+
+INSTANTIATE_TEST_SUITE_P(Types, StoredTypeTest,
+                         ::testing::Values(Stored{GgmlType::f32, 1e-5}, Stored{GgmlType::f16, 1e-5},
+                                           Stored{GgmlType::bf16, 1e-5}, Stored{GgmlType::q8_0, 2e-2},
+                                           Stored{GgmlType::q4_0, 2e-2}, Stored{GgmlType::q4_1, 2e-2}),
+                         [](const auto& instance) { return std::string(io::info(instance.param.type).name); });
+
+TEST(Transformer, TypesMayDifferBetweenTensors) {
+  const TinyModel mixed{.type = GgmlType::q4_0, .vocabulary_type = GgmlType::f16};
+  EXPECT_LT(error_against_reference(mixed, WeightFormat::native), 2e-2);
+}
+
+TEST(Transformer, ForwardGivesTheLargestLogitsToken) {
+  const TinyModel model{.tied = false};
+  const auto checkpoint = testing::open(testing::make_tiny_gguf(model));
+  const auto text = testing::random_text(200, model.vocabulary);
+  Transformer transformer(checkpoint, {});
+  const auto all = testing::logits(transformer, text);
+  transformer.truncate(0, 0);
+  std::vector<Token> next(text.size());
+  const Segment segment{0, 0, text, static_cast<int>(text.size())};
+  transformer.forward({&segment, 1}, next);
+  for (std::size_t r = 0; r < text.size(); ++r) {
+    const auto row = all.begin() + static_cast<std::ptrdiff_t>(r) * model.vocabulary;
+    EXPECT_EQ(next[r], std::max_element(row, row + model.vocabulary) - row) << "row " << r;
+  }
+}
+
+TEST(Transformer, OutputsAreThoseOfEachSegmentsLastRows) {
+  const TinyModel model{};
+  const auto checkpoint = testing::open(testing::make_tiny_gguf(model));
+  Transformer transformer(checkpoint, {.slots = 3});
+  const auto text = testing::random_text(300, model.vocabulary);
+  std::vector<Token> all(text.size());
+  const Segment whole{0, 0, text, static_cast<int>(text.size())};
+  transformer.forward({&whole, 1}, all);
+  transformer.truncate(0, 0);
+
+  std::vector<Token> next(140 + 2);
+  const Segment segments[] = {
+      {0, 0, text, 140}, {1, 0, std::span(text).first(50), 0}, {2, 0, std::span(text).first(7), 2}};
+  transformer.forward(segments, next);
+  EXPECT_TRUE(std::equal(next.begin(), next.begin() + 140, all.end() - 140));
+  EXPECT_EQ(next[140], all[5]);
+  EXPECT_EQ(next[141], all[6]);
+}
+
+TEST(Transformer, LengthFollowsPassesAndTruncates) {
+  const TinyModel model{};
+  Transformer transformer(testing::open(testing::make_tiny_gguf(model)), {.slots = 2});
+  const auto text = testing::random_text(10, model.vocabulary);
+  const Segment segment{1, 0, text, 0};
+  transformer.forward({&segment, 1}, {});
+  EXPECT_EQ(transformer.length(0), 0);
+  EXPECT_EQ(transformer.length(1), 10);
+  transformer.truncate(1, 4);
+  EXPECT_EQ(transformer.length(1), 4);
+}
+
+TEST(Transformer, CutToSomeLayersItEqualsTheModelThatHasOnlyThose) {
+  const testing::TinyGguf whole = testing::make_tiny_gguf({.layers = 6, .type = GgmlType::q4_1});
+  const auto text = testing::random_text(40, whole.model.vocabulary);
+  Transformer cut(testing::open(whole), {.layers = {0, 3, 5}});
+  Transformer alone(testing::open(testing::cut_layers(whole, {0, 3, 5})), {});
+  EXPECT_EQ(cut.layer_count(), 3);
+  EXPECT_EQ(testing::logits(cut, text), testing::logits(alone, text));
+}
+
+TEST(Transformer, LayersThatDoNotExistAreRefused) {
+  const auto checkpoint = testing::open(testing::make_tiny_gguf({.layers = 4}));
+  const auto with_layers = [&](std::vector<int> layers) { Transformer(checkpoint, {.layers = std::move(layers)}); };
+  EXPECT_THAT([&] { with_layers({0, 4}); }, ThrowsMessage<UserError>(HasSubstr("has 4 layers): choose from 0 to 3")));
+  EXPECT_THAT([&] { with_layers({-1}); }, ThrowsMessage<UserError>(HasSubstr("layer -1 does not exist")));
+  EXPECT_THAT([&] { with_layers({2, 2}); }, ThrowsMessage<UserError>(HasSubstr("not in order")));
+  EXPECT_THAT([&] { with_layers({2, 1}); }, ThrowsMessage<UserError>(HasSubstr("[2, 1]")));
+}
+
+TEST(Transformer, AContextLongerThanTheModelsIsRefused) {
+  const auto checkpoint = testing::open(testing::make_tiny_gguf({.context = 100}));
+  EXPECT_THAT([&] { Transformer(checkpoint, {.context = 101}); },
+              ThrowsMessage<UserError>(HasSubstr("trained for 100")));
+  EXPECT_EQ(Transformer(checkpoint, {}).context_length(), 100);
+  EXPECT_EQ(Transformer(checkpoint, {.context = 17}).context_length(), 17);
+}
+
+TEST(Transformer, TheLastPositionOfTheContextCanBeUsedAndNoneAfterIt) {
+  const TinyModel model{};
+  Transformer transformer(testing::open(testing::make_tiny_gguf(model)), {.context = 21});
+  const auto text = testing::random_text(22, model.vocabulary);
+  EXPECT_THROW(testing::logits(transformer, text), ContractError);
+  const auto all = testing::logits(transformer, std::span(text).first(21));
+  EXPECT_TRUE(std::ranges::all_of(all, [](float v) { return std::isfinite(v); }));
+}
+
+TEST(Transformer, BrokenRequestsChangeNothing) {
+  const TinyModel model{};
+  Transformer transformer(testing::open(testing::make_tiny_gguf(model)), {.slots = 1});
+  const std::vector<Token> text{1, 2, model.vocabulary};
+  const auto forward = [&](Segment segment) {
+    std::vector<Token> next(static_cast<std::size_t>(std::max(segment.outputs, 0)));
+    transformer.forward({&segment, 1}, next);
+  };
+  EXPECT_THROW(forward({0, 0, text, 1}), ContractError) << "token outside the vocabulary";
+  EXPECT_THROW(forward({0, 1, std::span(text).first(1), 1}), ContractError) << "a gap";
+  EXPECT_THROW(forward({1, 0, std::span(text).first(1), 1}), ContractError) << "no such slot";
+  EXPECT_THROW(forward({0, 0, std::span(text).first(2), 3}), ContractError) << "more outputs than rows";
+  EXPECT_EQ(transformer.length(0), 0);
+}
+
+TEST(Transformer, OperationTimesAreMeasuredWhileAskedFor) {
+  const TinyModel model{};
+  Transformer transformer(testing::open(testing::make_tiny_gguf(model)), {});
+  const auto text = testing::random_text(16, model.vocabulary);
+  OperationTimes times;
+  transformer.measure(&times);
+  testing::logits(transformer, text);
+  for (std::size_t i = 0; i < operation_names.size(); ++i) EXPECT_GT(times.seconds[i], 0) << operation_names[i];
+  transformer.measure(nullptr);
+  const OperationTimes before = times;
+  testing::logits(transformer, text);
+  EXPECT_EQ(times.seconds, before.seconds);
+}
+
+}  // namespace
+}  // namespace pipespec::model
