@@ -86,22 +86,27 @@ std::size_t PackedMatrix::bytes(WeightType type, std::int64_t out, std::int64_t 
   return static_cast<std::size_t>((out + width - 1) / width) * bytes_of_tile(type, in);
 }
 
+PackedMatrix::PackedMatrix(WeightType type, std::int64_t out, std::int64_t in) : type_(type), out_(out), in_(in) {
+  expect(out >= 1 && in >= 1, "a weight matrix has elements");
+  tile_bytes_ = bytes_of_tile(type, in);
+  codes_offset_ = is_quantized(type) ? head_bytes(type, in / block_format(type).length) : 0;
+  data_ = device::Buffer<std::byte>(bytes(type, out, in));
+}
+
+void PackedMatrix::set_row(std::int64_t row, std::span<const std::byte> stored) {
+  expect(row >= 0 && row < out_, "the row exists");
+  expect(static_cast<std::int64_t>(stored.size()) >= row_bytes(type_, in_), "the stored row is whole");
+  place_row(type_, stored.data(), in_, row % width, data_.data() + static_cast<std::size_t>(row / width) * tile_bytes_);
+}
+
 PackedMatrix PackedMatrix::pack(WeightType type, std::span<const std::byte> row_major, std::int64_t rows,
                                 std::int64_t cols, std::int64_t row_stride_bytes) {
-  expect(rows >= 1 && cols >= 1, "a weight matrix has elements");
   expect(row_stride_bytes >= row_bytes(type, cols), "stored rows do not overlap");
+  PackedMatrix packed(type, rows, cols);
   expect(static_cast<std::int64_t>(row_major.size()) >= (rows - 1) * row_stride_bytes + row_bytes(type, cols),
          "the stored matrix is whole");
-  PackedMatrix packed;
-  packed.type_ = type;
-  packed.out_ = rows;
-  packed.in_ = cols;
-  packed.tile_bytes_ = bytes_of_tile(type, cols);
-  packed.codes_offset_ = is_quantized(type) ? head_bytes(type, cols / block_format(type).length) : 0;
-  packed.data_ = device::Buffer<std::byte>(static_cast<std::size_t>(packed.tiles()) * packed.tile_bytes_);
   for (std::int64_t row = 0; row < rows; ++row)
-    place_row(type, row_major.data() + row * row_stride_bytes, cols, row % width,
-              packed.data_.data() + static_cast<std::size_t>(row / width) * packed.tile_bytes_);
+    packed.set_row(row, row_major.subspan(static_cast<std::size_t>(row * row_stride_bytes)));
   return packed;
 }
 

@@ -17,10 +17,16 @@ namespace pipespec::ops {
 ///   bf16       [in/2][16][2], the last pair filled up with 0
 ///   quantised  f16 d [blocks][16], q4_1: f16 m [blocks][16], filled up to 64 bytes, then the codes:
 ///              4 bit [blocks][4][16][4], as the stored bytes; q8_0 [blocks][8][16][4], unsigned with zero point 128
-/// The last tile is filled up with zero weights. Owns its memory; immutable, so any number of threads may read it.
+/// The last tile is filled up with zero weights. Owns its memory; once filled, any number of threads may read it.
 class PackedMatrix {
  public:
   PackedMatrix() = default;
+
+  /// `out` rows of `in` zero weights, to be filled row by row.
+  PackedMatrix(WeightType type, std::int64_t out, std::int64_t in);
+
+  /// Takes one stored row of in() weights, of any alignment, as the weights of output `row`.
+  void set_row(std::int64_t row, std::span<const std::byte> stored);
 
   /// Repacks `rows` (outputs) of `cols` (inputs) stored weights; row i starts at row_major[i · row_stride_bytes] with
   /// any alignment. A shard by inputs is the same call with a later start, fewer `cols` and the whole row's stride;
