@@ -1,0 +1,250 @@
+/// The MPI runtime of a stage with models that have no weights: one rank a stage.
+#include "pipeline/stage_worker.hpp"
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <random>
+#include <thread>
+#include <vector>
+
+#include "comm/communicator.hpp"
+#include "core/error.hpp"
+#include "support/toy_model.hpp"
+
+namespace pipespec::pipeline {
+namespace {
+
+using decoding::Schedule;
+using ::pipespec::testing::ToyModels;
+using ::pipespec::testing::ToyText;
+
+/// A toy model behind the interface of real ones: its cache holds tokens, and every contract is checked.
+class ToyLanguageModel final : public model::LanguageModel {
+ public:
+  ToyLanguageModel(const ToyModels& models, int stage, int slots) : models_(models), stage_(stage), caches_(slots) {}
+
+  int vocabulary_size() const override { return models_.vocabulary; }
+  Position context_length() const override { return 4096; }
+  int slots() const override { return static_cast<int>(caches_.size()); }
+  Position length(model::Slot slot) const override { return static_cast<Position>(caches_.at(slot).size()); }
+  void truncate(model::Slot slot, Position length) override {
+    expect(length <= this->length(slot), "a cache is cut, never extended, by truncate");
+    caches_.at(slot).resize(length);
+  }
+  void forward(std::span<const model::Segment> segments, std::span<Token> next) override {
+    std::size_t at = 0;
+    for (const model::Segment& s : segments) {
+      expect(s.begin == length(s.slot), "a pass begins where the cache ends");
+      std::vector<Token>& cache = caches_.at(s.slot);
+      for (std::size_t row = 0; row < s.tokens.size(); ++row) {
+        cache.push_back(s.tokens[row]);
+        if (row + s.outputs >= s.tokens.size()) next[at++] = models_.next(stage_, ToyText::of(cache));
+      }
+    }
+    expect(at == next.size(), "as many outputs as were asked for");
+  }
+
+ private:
+  const ToyModels& models_;
+  int stage_;
+  std::vector<std::vector<Token>> caches_;
+};
+
+/// A fixed list of prompts; remembers the answers.
+class ListQueue final : public SampleQueue {
+ public:
+  ListQueue(std::vector<std::vector<Token>> prompts, Position new_tokens)
+      : prompts_(std::move(prompts)), new_tokens_(new_tokens) {}
+
+  std::optional<Request> next() override {
+    if (next_ == prompts_.size()) return std::nullopt;
+    const std::vector<Token>& prompt = prompts_[next_];
+    return Request{.key = static_cast<std::int64_t>(next_++),
+                   .prompt = prompt,
+                   .max_length = static_cast<Position>(prompt.size()) + new_tokens_};
+  }
+  bool should_abandon() override { return abandon_after_ >= 0 && committed_ >= abandon_after_; }
+  std::optional<std::size_t> commit(std::int64_t, std::span<const Token> tokens) override {
+    committed_ += std::ssize(tokens);
+    for (std::size_t i = 0; i < tokens.size(); ++i) {
+      if (tokens[i] == stop_token_) return i + 1;
+    }
+    return std::nullopt;
+  }
+  void answered(Answer answer) override { answers_.push_back(std::move(answer)); }
+
+  void abandon_after(std::int64_t tokens) { abandon_after_ = tokens; }
+  void stop_at(Token token) { stop_token_ = token; }
+  const std::vector<Answer>& answers() const { return answers_; }
+  const std::vector<Token>& prompt(std::int64_t key) const { return prompts_[key]; }
+
+ private:
+  std::vector<std::vector<Token>> prompts_;
+  Position new_tokens_;
+  std::size_t next_ = 0;
+  std::int64_t committed_ = 0;
+  std::int64_t abandon_after_ = -1;
+  Token stop_token_ = -1;
+  std::vector<Answer> answers_;
+};
+
+std::vector<std::vector<Token>> random_prompts(int count, unsigned seed) {
+  std::mt19937 random(seed);
+  std::vector<std::vector<Token>> prompts(count);
+  for (auto& prompt : prompts) {
+    prompt.resize(1 + random() % 30);
+    for (Token& token : prompt) token = static_cast<Token>(1 + random() % 5);
+  }
+  return prompts;
+}
+
+/// One chain over all ranks of the world.
+struct Chain {
+  const comm::Communicator& world;
+  comm::WordChannel channel;
+  RunClock clock{steady_seconds()};
+  ToyModels models;
+  Schedule schedule = Schedule::pipelined;
+  int in_flight = 1;
+  std::function<void()> on_poll = {};
+  std::vector<std::pair<SequenceId, StageTrace>> traces = {};
+
+  explicit Chain(const comm::Communicator& comm) : world(comm), channel(comm, everybody(comm), comm::Tag::protocol) {
+    models.end_rate = 0.01;
+    models.agreement.assign(world.size() - 1, 0.8);
+  }
+
+  static std::vector<int> everybody(const comm::Communicator& comm) {
+    std::vector<int> peers;
+    for (int r = 0; r < comm.size(); ++r) {
+      if (r != comm.rank()) peers.push_back(r);
+    }
+    return peers;
+  }
+
+  SequenceId run(ListQueue& queue, SequenceId newest = {}) {
+    ToyLanguageModel model(models, world.rank(), in_flight);
+    StageParts parts;
+    parts.options = {.index = {world.rank()}, .stages = world.size(), .schedule = schedule, .window = 8, .max_ahead = 24,
+                     .lookahead = 4, .has_model = true, .end_tokens = {models.end_token}};
+    for (int r = 0; r < world.size(); ++r) parts.leaders.push_back(r);
+    parts.channel = &channel;
+    parts.clock = &clock;
+    parts.model = &model;
+    parts.queue = world.rank() == world.size() - 1 ? &queue : nullptr;
+    parts.sequences_in_flight = in_flight;
+    parts.newest = newest;
+    parts.on_trace = [this](SequenceId id, StageTrace trace) { traces.emplace_back(id, std::move(trace)); };
+    parts.on_poll = on_poll;
+    newest = StageWorker(std::move(parts)).run();
+    world.barrier();
+    return newest;
+  }
+
+  void expect_autoregressive(const ListQueue& queue, std::size_t count, Position new_tokens) const {
+    if (world.rank() != world.size() - 1) return;
+    ASSERT_EQ(queue.answers().size(), count);
+    for (const Answer& answer : queue.answers()) {
+      const std::vector<Token>& prompt = queue.prompt(answer.key);
+      EXPECT_EQ(answer.tokens, models.autoregressive(prompt, static_cast<Position>(prompt.size()) + new_tokens));
+      EXPECT_EQ(answer.commit_times.size(), answer.tokens.size());
+      EXPECT_TRUE(std::is_sorted(answer.commit_times.begin(), answer.commit_times.end()));
+    }
+  }
+};
+
+class BothSchedules : public ::testing::TestWithParam<Schedule> {};
+
+TEST_P(BothSchedules, TheOutputIsTheTargetsOwn) {
+  const comm::Communicator world = comm::Communicator::world();
+  Chain chain(world);
+  chain.schedule = GetParam();
+  ListQueue queue(random_prompts(20, 1), 100);
+  chain.run(queue);
+  chain.expect_autoregressive(queue, 20, 100);
+}
+
+TEST_P(BothSchedules, SeveralSequencesInFlightDoNotMix) {
+  const comm::Communicator world = comm::Communicator::world();
+  Chain chain(world);
+  chain.schedule = GetParam();
+  chain.in_flight = 4;
+  ListQueue queue(random_prompts(20, 2), 60);
+  chain.run(queue);
+  chain.expect_autoregressive(queue, 20, 60);
+}
+
+INSTANTIATE_TEST_SUITE_P(StageWorker, BothSchedules, ::testing::Values(Schedule::pipelined, Schedule::synchronous));
+
+TEST(StageWorker, RandomDelaysInTheDriverDoNotChangeTheOutput) {
+  const comm::Communicator world = comm::Communicator::world();
+  std::mt19937 random(static_cast<unsigned>(world.rank()));
+  for (int run = 0; run < 200; ++run) {
+    Chain chain(world);
+    chain.models.seed = 7;
+    chain.on_poll = [&random] {
+      if (random() % 8 == 0) std::this_thread::sleep_for(std::chrono::microseconds(random() % 300));
+    };
+    ListQueue queue(random_prompts(1, 3), 40);
+    chain.run(queue);
+    chain.expect_autoregressive(queue, 1, 40);
+    if (::testing::Test::HasFailure()) FAIL() << "in run " << run;
+  }
+}
+
+TEST(StageWorker, AnAbandonedSequenceLeavesNothingBehind) {
+  const comm::Communicator world = comm::Communicator::world();
+  Chain chain(world);
+  chain.models.end_rate = 0;
+  ListQueue abandoned(random_prompts(5, 4), 1000);
+  abandoned.abandon_after(300);
+  const SequenceId newest = chain.run(abandoned);
+  if (world.rank() == world.size() - 1) EXPECT_LT(abandoned.answers().size(), 5u);
+
+  // The same channel serves another chain at once: a message left over would break it.
+  chain.models.end_rate = 0.01;
+  ListQueue queue(random_prompts(5, 5), 50);
+  EXPECT_GT(chain.run(queue, newest).value, newest.value);
+  chain.expect_autoregressive(queue, 5, 50);
+}
+
+TEST(StageWorker, AStopStringEndsTheOutputBehindItsToken) {
+  const comm::Communicator world = comm::Communicator::world();
+  Chain chain(world);
+  ListQueue queue(random_prompts(10, 6), 50);
+  queue.stop_at(3);
+  chain.run(queue);
+  if (world.rank() != world.size() - 1) return;
+  ASSERT_EQ(queue.answers().size(), 10u);
+  for (const Answer& answer : queue.answers()) {
+    std::vector<Token> expected = chain.models.autoregressive(queue.prompt(answer.key), 1000);
+    const auto stop = std::find(expected.begin(), expected.end(), 3);
+    if (stop != expected.end()) expected.erase(stop + 1, expected.end());
+    EXPECT_EQ(answer.tokens, expected);
+    EXPECT_EQ(answer.finish, stop != expected.end() ? FinishReason::stop_string : FinishReason::end_token);
+  }
+}
+
+TEST(StageWorker, EveryStageTracesEverySequence) {
+  const comm::Communicator world = comm::Communicator::world();
+  Chain chain(world);
+  ListQueue queue(random_prompts(6, 8), 50);
+  chain.run(queue);
+  ASSERT_EQ(chain.traces.size(), 6u);
+  for (const auto& [id, trace] : chain.traces) {
+    EXPECT_EQ(trace.stage.value, world.rank());
+    EXPECT_FALSE(trace.steps.empty());
+    EXPECT_EQ(trace.messages.empty(), world.size() == 1);
+    std::int64_t passes = 0;
+    for (const StepRecord& step : trace.steps) {
+      EXPECT_EQ(step.sequence, id);
+      EXPECT_LE(step.begin, step.end);
+      ++passes;
+    }
+    EXPECT_EQ(passes, trace.link.passes);
+  }
+}
+
+}  // namespace
+}  // namespace pipespec::pipeline

@@ -1,0 +1,79 @@
+"""Runs the built executable for the regression tests: launching, small models, configurations, results."""
+
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import tempfile
+import unittest
+
+PIPESPEC = os.environ["PIPESPEC"]
+SOURCE = pathlib.Path(os.environ["PIPESPEC_SOURCE"])
+SMOLLM2 = pathlib.Path(os.environ.get("PIPESPEC_SMOLLM2", SOURCE / "models/SmolLM2-135M-Instruct.Q4_1.gguf"))
+DRAFT_15M = SOURCE / "datasets/smollm2-draft-15m-q4_0.gguf"
+LAUNCH = [os.environ["PIPESPEC_MPIRUN"], "-q", "--oversubscribe", "--bind-to", "none"]
+
+DONE, FAILURE, WRONG_REQUEST, STOPPED_EARLY = 0, 1, 2, 75
+
+
+def command(ranks: int, *arguments) -> list[str]:
+    """The command line of one launch; a single rank is started without mpirun."""
+    launch = LAUNCH + ["-n", str(ranks)] if ranks > 1 else []
+    return launch + [PIPESPEC, *map(str, arguments)]
+
+
+def run(ranks: int, *arguments, timeout: float = 240, **options) -> subprocess.CompletedProcess:
+    """One launch to its end; a hang is an error of the test."""
+    return subprocess.run(command(ranks, *arguments), capture_output=True, text=True, timeout=timeout, **options)
+
+
+class ExecutableTest(unittest.TestCase):
+    """A test with a scratch folder of its own, and tiny models that all tests of the class share."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.models = pathlib.Path(tempfile.mkdtemp(prefix="pipespec-models-"))
+        cls.addClassCleanup(shutil.rmtree, cls.models)
+
+    def setUp(self):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="pipespec-test-"))
+        self.addCleanup(shutil.rmtree, self.folder)
+
+    @classmethod
+    def tiny_model(cls, name: str = "tiny", **options) -> pathlib.Path:
+        """A small random model (support/tiny_gguf.hpp); the same name and options are the same file."""
+        path = cls.models / f"{name}.gguf"
+        if not path.exists():
+            flags = [f"--{key.replace('_', '-')}={value}" for key, value in options.items()]
+            subprocess.run([os.environ["MAKE_TINY_GGUF"], path, *flags], check=True)
+        return path
+
+    def write(self, name: str, text: str) -> pathlib.Path:
+        path = self.folder / name
+        path.write_text(text)
+        return path
+
+    def prompts(self, count: int = 4) -> pathlib.Path:
+        lines = [json.dumps({"id": f"p{i}", "prompt": f"the then {'the other ' * (i + 1)}the"}) for i in range(count)]
+        return self.write("prompts.jsonl", "\n".join(lines) + "\n")
+
+    def config(self, stages: str, experiments: str, new_tokens: int = 40, tasks: str | None = None,
+               name: str = "run.yaml") -> pathlib.Path:
+        tasks = tasks or f"  - {{preset: jsonl, file: {self.prompts()}}}"
+        return self.write(name, f"name: test\noutput: {self.folder / 'out'}\nstages:\n{stages}\ntasks:\n{tasks}\n"
+                                f"generation: {{max_new_tokens: {new_tokens}}}\nexperiments:\n{experiments}\n")
+
+    def samples(self, results: pathlib.Path | None = None) -> list[dict]:
+        """What `export` says of a run."""
+        done = run(1, "export", results or self.folder / "out", "--samples", "-")
+        self.assertEqual(done.returncode, DONE, done.stderr)
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+    def assert_identical(self, samples: list[dict]):
+        """Every experiment gave the same tokens for the same prompt."""
+        tokens = {}
+        for sample in samples:
+            key = (sample["task"], sample["id"])
+            tokens.setdefault(key, sample["token_ids"])
+            self.assertEqual(sample["token_ids"], tokens[key], f"{sample['experiment']}: {key}")

@@ -1,0 +1,99 @@
+"""Each command does what its help says."""
+
+import json
+import unittest
+
+from executable import DONE, DRAFT_15M, SMOLLM2, ExecutableTest, run
+
+
+class Commands(ExecutableTest):
+    def chain(self, **options):
+        model = self.tiny_model(layers=4)
+        stages = f"  - {{name: cut, model: {model}, layers: [0, 3]}}\n  - {{name: whole, model: {model}}}"
+        return self.config(stages, "  - {strategy: autoregressive}\n  - {strategy: pipespec}", **options)
+
+    def output(self, ranks, *arguments, **options):
+        done = run(ranks, *arguments, **options)
+        self.assertEqual(done.returncode, DONE, done.stderr)
+        return done.stdout
+
+    def test_version_tells_what_is_left_out(self):
+        text = self.output(1, "--version")
+        for part in ("pipespec", "revision", "host", "CUDA", "NCCL", "MPI", "HDF5"):
+            self.assertIn(part, text)
+
+    def test_help_of_every_command(self):
+        text = self.output(1, "--help")
+        for name in ("run", "check", "generate", "tokenize", "logits", "export", "bench"):
+            self.assertIn(name, text)
+            self.assertIn("--help", self.output(1, name, "--help"))
+
+    def test_check_prints_ranks_memory_and_the_launch(self):
+        text = self.output(1, "check", self.chain())
+        for part in ("mpirun -n 2", "weights MiB", "cut", "whole", "configuration hash", "max_new_tokens: 40"):
+            self.assertIn(part, text)
+        self.assertFalse((self.folder / "out").exists())
+
+    def test_generate_streams_the_targets_text(self):
+        config = self.chain()
+        alone = self.output(2, "generate", config, "--prompt", "the other", "--raw", "--experiment", "autoregressive")
+        piped = self.output(2, "generate", config, "--prompt", "the other", "--raw")
+        self.assertEqual(piped, alone)
+        self.assertGreater(len(alone), 1)
+
+    def test_tokenize_there_and_back(self):
+        texts = ["Hello world", "12 apples\n\n  and <|im_end|>", "naïve Ωμέγα 東京 🙂", ""]
+        lines = "".join(json.dumps({"text": text}) + "\n" for text in texts)
+        ids = self.output(1, "tokenize", DRAFT_15M, "--jsonl", "-", input=lines)
+        back = self.output(1, "tokenize", DRAFT_15M, "--jsonl", "-", "--decode", input=ids)
+        self.assertEqual([json.loads(line)["text"] for line in back.splitlines()], texts)
+        self.assertEqual(json.loads(self.output(1, "tokenize", DRAFT_15M, "--text", "<|im_end|>")), [2])
+
+    def test_logits_do_not_depend_on_the_chunks(self):
+        ids = self.write("ids.json", json.dumps([(7 * i) % 300 for i in range(200)]))
+        files = []
+        for chunk in (1, 7, 200):
+            files.append(self.folder / f"{chunk}.h5")
+            self.output(1, "logits", self.tiny_model(), "--ids", ids, "--out", files[-1], "--chunk", chunk)
+        self.assertEqual(files[0].read_bytes(), files[1].read_bytes())
+        self.assertEqual(files[0].read_bytes(), files[2].read_bytes())
+
+    def test_export_for_an_outside_scorer(self):
+        config = self.chain()
+        self.output(2, "run", config)
+        lines = [json.loads(line) for line in self.output(
+            1, "export", self.folder / "out/results.h5", "--samples", "-", "--format", "human-eval").splitlines()]
+        self.assertEqual(set(lines[0]), {"task_id", "completion"})
+        samples = self.samples()
+        for key in ("experiment", "strategy", "task", "id", "prompt_tokens", "tokens", "text", "finish",
+                    "prefill_seconds", "seconds"):
+            self.assertIn(key, samples[0])
+
+    def test_bench_forward_reports_every_row_count(self):
+        report = json.loads(self.output(1, "bench", "forward", self.tiny_model(), "--rows", "1,4", "--threads", "1,2",
+                                        "--context", "16", "--json"))
+        self.assertEqual([(r["rows"], r["threads"]) for r in report["results"]], [(1, 1), (4, 1), (1, 2), (4, 2)])
+        for result in report["results"]:
+            self.assertGreater(result["ms"], 0)
+            self.assertLessEqual(result["min_ms"], result["ms"])
+
+    def test_stop_strings_end_the_text(self):
+        config = self.chain(new_tokens=100)
+        self.output(2, "run", config)
+        whole = self.samples()[0]["text"]
+        stop = whole[len(whole) // 2:len(whole) // 2 + 3]
+        out = self.folder / "stopped"
+        self.output(2, "run", config, "--set", f"generation.stop={json.dumps([stop])}", "--out", out)
+        samples = self.samples(out)
+        self.assert_identical(samples)
+        self.assertEqual(samples[0]["text"], whole[:whole.index(stop)])
+        self.assertEqual(samples[0]["finish"], "stop_string")
+
+
+@unittest.skipUnless(SMOLLM2.exists(), f"{SMOLLM2} is not there: jobs/get_model.sh gets it")
+class RealModel(ExecutableTest):
+    def test_generate_answers(self):
+        config = self.config(f"  - {{name: ngram, drafter: prompt_lookup}}\n  - {{name: smollm2, model: {SMOLLM2}}}",
+                             "  - {strategy: pipespec}")
+        done = run(2, "generate", config, "--prompt", "What is the capital of France?")
+        self.assertEqual(done.stdout.strip(), "The capital of France is Paris.")

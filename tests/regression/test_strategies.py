@@ -1,0 +1,77 @@
+"""All strategies and chains give the target's own output."""
+
+import unittest
+
+from executable import DONE, DRAFT_15M, SMOLLM2, ExecutableTest, run
+
+ALL_STRATEGIES = """\
+  - {strategy: autoregressive}
+  - {strategy: speculative, lookahead: 4}
+  - {strategy: pipespec, window: 8, max_ahead: 16}"""
+
+
+class Strategies(ExecutableTest):
+    def assert_run(self, ranks, config, samples):
+        done = run(ranks, "run", config)
+        self.assertEqual(done.returncode, DONE, done.stderr)
+        exported = self.samples()
+        self.assertEqual(len(exported), samples)
+        self.assert_identical(exported)
+        return done.stdout
+
+    def test_a_random_model_and_a_cut_of_it(self):
+        model = self.tiny_model(layers=4)
+        stages = f"  - {{name: cut, model: {model}, layers: [0, 3]}}\n  - {{name: whole, model: {model}}}"
+        table = self.assert_run(2, self.config(stages, ALL_STRATEGIES), 12)
+        self.assertIn("4 of 4", table)
+
+    def test_prompt_lookup_before_a_model(self):
+        stages = f"  - {{name: ngram, drafter: prompt_lookup}}\n  - {{name: whole, model: {self.tiny_model()}}}"
+        self.assert_run(2, self.config(stages, ALL_STRATEGIES, new_tokens=100), 12)
+
+    def test_tensor_parallel_stages(self):
+        model = self.tiny_model("grouped", heads=6, kv_heads=3, head_dim=32, type="Q8_0")
+        stages = (f"  - {{name: cut, model: {model}, layers: [0], tensor_parallel: 2}}\n"
+                  f"  - {{name: whole, model: {model}, tensor_parallel: 3}}")
+        self.assert_run(5, self.config(stages, ALL_STRATEGIES), 12)
+
+    def test_experiments_on_parts_of_the_chain(self):
+        model = self.tiny_model(layers=4)
+        stages = (f"  - {{name: ngram, drafter: prompt_lookup}}\n  - {{name: cut, model: {model}, layers: [0, 3]}}\n"
+                  f"  - {{name: whole, model: {model}}}")
+        experiments = ALL_STRATEGIES + "\n  - {strategy: pipespec, stages: [ngram, whole]}\n" \
+                                       "  - {strategy: speculative, stages: [cut, whole]}"
+        self.assert_run(3, self.config(stages, experiments), 20)
+
+    def test_the_output_does_not_depend_on_threads(self):
+        stages = f"  - {{name: whole, model: {self.tiny_model('wide', width=256, feed_forward=512)}}}"
+        config = self.config(stages, "  - {strategy: autoregressive}")
+        outputs = []
+        for threads in (1, 2):
+            out = self.folder / f"threads{threads}"
+            done = run(1, "run", config, "--set", f"stages.0.threads={threads}", "--out", out)
+            self.assertEqual(done.returncode, DONE, done.stderr)
+            outputs.append([sample["token_ids"] for sample in self.samples(out)])
+        self.assertEqual(*outputs)
+
+
+@unittest.skipUnless(SMOLLM2.exists(), f"{SMOLLM2} is not there: jobs/get_model.sh gets it")
+class RealModel(ExecutableTest):
+    def test_five_ranks_give_smollm2s_own_output(self):
+        stages = (f"  - {{name: ngram, drafter: prompt_lookup}}\n"
+                  f"  - {{name: draft, model: {DRAFT_15M}, threads: 1}}\n"
+                  f"  - {{name: twelve, model: {SMOLLM2}, layers: [{', '.join(map(str, [*range(6), *range(24, 30)]))}], threads: 1}}\n"
+                  f"  - {{name: twenty, model: {SMOLLM2}, layers: [{', '.join(map(str, [*range(10), *range(20, 30)]))}], threads: 1}}\n"
+                  f"  - {{name: full, model: {SMOLLM2}, threads: 1}}")
+        prompts = self.write("chat.jsonl", "\n".join([
+            '{"id": "capital", "messages": [{"role": "user", "content": "What is the capital of France?"}]}',
+            '{"id": "code", "messages": [{"role": "user", "content": "Write a Python function that reverses a string."}]}',
+        ]))
+        experiments = "  - {strategy: autoregressive}\n  - {strategy: speculative, lookahead: 4}\n  - {strategy: pipespec}"
+        config = self.config(stages, experiments, new_tokens=64, tasks=f"  - {{preset: jsonl, file: {prompts}}}")
+        done = run(5, "run", config)
+        self.assertEqual(done.returncode, DONE, done.stderr)
+        samples = self.samples()
+        self.assertEqual(len(samples), 6)
+        self.assert_identical(samples)
+        self.assertIn("Paris", samples[0]["text"])

@@ -1,0 +1,119 @@
+"""A run survives what a batch system does to it: each sample once, whatever was killed and resumed how often."""
+
+import os
+import pathlib
+import random
+import signal
+import subprocess
+import time
+
+from executable import DONE, PIPESPEC, STOPPED_EARLY, ExecutableTest, command, run
+
+EXPERIMENTS = """\
+  - {strategy: autoregressive}
+  - {strategy: speculative, lookahead: 4}
+  - {strategy: pipespec}"""
+SAMPLES = 3 * 12
+
+
+def ranks_of(launcher: subprocess.Popen) -> list[int]:
+    """Process ids of the ranks of a launch, once they are there."""
+    found = []
+    for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parent = int(stat.read_text().rsplit(")", 1)[1].split()[1])
+            executable = os.readlink(stat.parent / "exe")
+        except OSError:
+            continue  # it ended meanwhile
+        if parent == launcher.pid and executable == os.path.realpath(PIPESPEC):
+            found.append(int(stat.parent.name))
+    return sorted(found)
+
+
+class Survival(ExecutableTest):
+    def setUp(self):
+        super().setUp()
+        model = self.tiny_model("deep", layers=8, width=128, feed_forward=256, context=2048)
+        stages = (f"  - {{name: ngram, drafter: prompt_lookup}}\n  - {{name: cut, model: {model}, layers: [0, 7]}}\n"
+                  f"  - {{name: whole, model: {model}}}")
+        tasks = f"  - {{preset: jsonl, file: {self.prompts(12)}}}"
+        self.run_config = self.config(stages, EXPERIMENTS, new_tokens=300, tasks=tasks)
+
+    def launch(self) -> subprocess.Popen:
+        return subprocess.Popen(command(3, "run", self.run_config), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def journal_size(self) -> int:
+        return sum(path.stat().st_size for path in (self.folder / "out/journal").glob("*.journal"))
+
+    def wait_for_journal(self, launcher, size):
+        """Until the journals have grown to `size`, or the launch has ended."""
+        while launcher.poll() is None and self.journal_size() < size:
+            time.sleep(0.002)  # polls another process; nothing is ordered by it
+
+    def assert_complete(self):
+        samples = self.samples()
+        keys = [(s["experiment"], s["task"], s["id"]) for s in samples]
+        self.assertEqual(len(keys), SAMPLES)
+        self.assertEqual(len(set(keys)), SAMPLES)
+        self.assert_identical(samples)
+
+    def readable(self) -> int:
+        """Samples that can be read at this moment."""
+        if not (self.folder / "out/journal").exists():
+            return 0
+        done = run(1, "export", self.folder / "out", "--samples", "-")
+        self.assertEqual(done.returncode, DONE, done.stderr)
+        return len(done.stdout.splitlines())
+
+    def test_kill_any_rank_at_any_moment_and_resume(self):
+        choice = random.Random(5)
+        kills = completed = 0
+        for _ in range(60):
+            launcher = self.launch()
+            self.wait_for_journal(launcher, self.journal_size() + choice.randrange(1, 40000))
+            ranks = ranks_of(launcher)
+            if launcher.poll() is None and ranks:
+                os.kill(choice.choice(ranks), signal.SIGKILL)
+                kills += 1
+            launcher.communicate(timeout=30)  # the other ranks end within seconds
+            now = self.readable()
+            self.assertGreaterEqual(now, completed, "a completed sample was lost")
+            completed = now
+            if kills == 20:
+                break
+            if launcher.returncode == DONE:  # all done before the kill: begin anew
+                self.assert_complete()
+                completed = 0
+                for path in sorted((self.folder / "out").rglob("*"), reverse=True):
+                    path.rmdir() if path.is_dir() else path.unlink()
+        self.assertEqual(kills, 20)
+        self.assertEqual(run(3, "run", self.run_config).returncode, DONE)
+        self.assert_complete()
+
+    def test_a_signal_to_any_rank_stops_in_order_and_the_same_command_completes(self):
+        for number, sent in ((0, signal.SIGTERM), (1, signal.SIGUSR1), (2, signal.SIGINT)):
+            with self.subTest(rank=number, signal=sent.name):
+                launcher = self.launch()
+                self.wait_for_journal(launcher, self.journal_size() + 3000)
+                ranks = ranks_of(launcher)
+                if launcher.poll() is None:
+                    os.kill(ranks[number], sent)
+                out, err = launcher.communicate(timeout=60)
+                self.assertIn(launcher.returncode, (STOPPED_EARLY, DONE), err)
+                if launcher.returncode == STOPPED_EARLY:
+                    self.assertIn("run the same command to go on", err)
+                    self.assertTrue((self.folder / "out/results.h5").exists())
+        self.assertEqual(run(3, "run", self.run_config).returncode, DONE)
+        self.assert_complete()
+
+    def test_a_time_limit_stops_the_run_and_it_goes_on(self):
+        done = run(3, "run", self.run_config, "--set", "limits.time=121s")
+        self.assertIn(done.returncode, (STOPPED_EARLY, DONE), done.stderr)
+        self.assertEqual(run(3, "run", self.run_config).returncode, DONE)
+        self.assert_complete()
+
+    def test_a_finished_run_is_not_done_again(self):
+        self.assertEqual(run(3, "run", self.run_config).returncode, DONE)
+        before = self.samples()
+        self.assertEqual(run(3, "run", self.run_config).returncode, DONE)
+        self.assertEqual(self.samples(), before)
