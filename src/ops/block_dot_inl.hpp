@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "ops/activations.hpp"
 #include "ops/lanes_inl.hpp"
 
 #if HWY_TARGET == HWY_AVX3_DL || HWY_TARGET == HWY_AVX2
@@ -42,130 +43,130 @@ HWY_INLINE std::int32_t four_codes(const std::int8_t* HWY_RESTRICT from) {
   return four;
 }
 
+// dots<bits, zero_point>(stored, x, sums): per output and row r, sums[r] = Σ (code − zero point)·activation over the 32
+// inputs, as float (exact: below 2^24). `stored` holds unsigned codes, 64-byte aligned.
+
 #if HWY_TARGET == HWY_AVX3_DL
 
-/// The unsigned codes of a block, four inputs of 16 outputs a register.
-template <CodeBits bits>
-struct BlockCodes {
-  __m512i quad[8];
-
-  HWY_INLINE explicit BlockCodes(const std::uint8_t* HWY_RESTRICT stored) {
-    PIPESPEC_UNROLL
-    for (int i = 0; i < (bits == CodeBits::four ? 4 : 8); ++i) {
-      const __m512i codes = _mm512_load_si512(stored + i * 64);
-      if constexpr (bits == CodeBits::four) {
-        const __m512i low_half = _mm512_set1_epi8(0x0F);
-        quad[i] = _mm512_and_si512(codes, low_half);
-        quad[i + 4] = _mm512_and_si512(_mm512_srli_epi16(codes, 4), low_half);
-      } else {
-        quad[i] = codes;
-      }
+template <CodeBits bits, int zero_point, int rows>
+HWY_INLINE void dots(const std::uint8_t* HWY_RESTRICT stored, const ActivationBlock& x, Lanes (&sums)[rows]) {
+  __m512i codes[8];  // four inputs of 16 outputs each
+  PIPESPEC_UNROLL
+  for (int i = 0; i < (bits == CodeBits::four ? 4 : 8); ++i) {
+    const __m512i loaded = _mm512_load_si512(stored + i * 64);
+    if constexpr (bits == CodeBits::four) {
+      const __m512i low_half = _mm512_set1_epi8(0x0F);
+      codes[i] = _mm512_and_si512(loaded, low_half);
+      codes[i + 4] = _mm512_and_si512(_mm512_srli_epi16(loaded, 4), low_half);
+    } else {
+      codes[i] = loaded;
     }
   }
-};
-
-/// Per output: start + Σ code·activation over the 32 inputs, as float (exact: below 2^24).
-template <CodeBits bits>
-HWY_INLINE Lanes dot(const BlockCodes<bits>& codes, const std::int8_t* HWY_RESTRICT activations, std::int32_t start) {
-  __m512i sum = _mm512_set1_epi32(start);
   PIPESPEC_UNROLL
-  for (int i = 0; i < 8; ++i)
-    sum = _mm512_dpbusd_epi32(sum, codes.quad[i], _mm512_set1_epi32(four_codes(activations + 4 * i)));
-  Lanes out;
-  out.part[0].raw = _mm512_cvtepi32_ps(sum);
-  return out;
+  for (int r = 0; r < rows; ++r) {
+    __m512i sum = _mm512_set1_epi32(x.negative_sum[r] * zero_point);
+    PIPESPEC_UNROLL
+    for (int i = 0; i < 8; ++i)
+      sum = _mm512_dpbusd_epi32(sum, codes[i], _mm512_set1_epi32(four_codes(x.codes[r] + 4 * i)));
+    sums[r].part[0].raw = _mm512_cvtepi32_ps(sum);
+  }
 }
 
 #elif HWY_TARGET == HWY_AVX2
 
-/// The codes of a block, four inputs of eight outputs a register: unsigned of 4 bits, signed of 8 bits.
-template <CodeBits bits>
-struct BlockCodes {
-  __m256i quad[8][2];
+/// Rows that go together: the sums of their two halves must fit the registers beside the codes. For the same reason the
+/// loop over the codes is kept a loop: unrolled, the compiler sums row by row and spills the codes of all steps.
+constexpr int rows_of_dots = 4;
 
-  HWY_INLINE explicit BlockCodes(const std::uint8_t* HWY_RESTRICT stored) {
+/// 4-bit codes: products are summed in 16 bits, where eight pairs are at most 8·2·15·127 = 30480.
+template <int zero_point, int rows>
+HWY_INLINE void dots_of_four_bits(const std::uint8_t* HWY_RESTRICT stored, const ActivationBlock& x, int first_row,
+                                  Lanes* HWY_RESTRICT sums) {
+  const __m256i low_half = _mm256_set1_epi8(0x0F), ones = _mm256_set1_epi16(1);
+  __m256i pairs[rows][2];
+  for (auto& row : pairs) row[0] = row[1] = _mm256_setzero_si256();
+  HWY_UNROLL(1)
+  for (int i = 0; i < 4; ++i) {
+    const auto* at = reinterpret_cast<const __m256i*>(stored + i * 64);
+    const __m256i loaded[2] = {_mm256_load_si256(at), _mm256_load_si256(at + 1)};
+    const __m256i low[2] = {_mm256_and_si256(loaded[0], low_half), _mm256_and_si256(loaded[1], low_half)};
+    const __m256i high[2] = {_mm256_and_si256(_mm256_srli_epi16(loaded[0], 4), low_half),
+                             _mm256_and_si256(_mm256_srli_epi16(loaded[1], 4), low_half)};
     PIPESPEC_UNROLL
-    for (int i = 0; i < (bits == CodeBits::four ? 4 : 8); ++i) {
+    for (int r = 0; r < rows; ++r) {
+      const __m256i a = _mm256_set1_epi32(four_codes(x.codes[first_row + r] + 4 * i));
+      const __m256i b = _mm256_set1_epi32(four_codes(x.codes[first_row + r] + 4 * i + 16));
       PIPESPEC_UNROLL
       for (int half = 0; half < 2; ++half) {
-        const __m256i codes = _mm256_load_si256(reinterpret_cast<const __m256i*>(stored + i * 64 + half * 32));
-        if constexpr (bits == CodeBits::four) {
-          const __m256i low_half = _mm256_set1_epi8(0x0F);
-          quad[i][half] = _mm256_and_si256(codes, low_half);
-          quad[i + 4][half] = _mm256_and_si256(_mm256_srli_epi16(codes, 4), low_half);
-        } else {
-          quad[i][half] = _mm256_xor_si256(codes, _mm256_set1_epi8(-128));
-        }
+        pairs[r][half] = _mm256_add_epi16(pairs[r][half], _mm256_maddubs_epi16(low[half], a));
+        pairs[r][half] = _mm256_add_epi16(pairs[r][half], _mm256_maddubs_epi16(high[half], b));
       }
     }
   }
-};
-
-/// Sums of eight outputs. The 16-bit sums of pairs cannot overflow: with 4-bit codes eight pairs are at most
-/// 8·2·15·127 = 30480; with 8-bit codes one pair is at most 2·128·127 = 32512.
-template <CodeBits bits>
-HWY_INLINE __m256i dot_half(const BlockCodes<bits>& codes, int half, const std::int8_t* HWY_RESTRICT activations,
-                            std::int32_t start) {
-  const __m256i ones = _mm256_set1_epi16(1);
-  if constexpr (bits == CodeBits::four) {
-    __m256i pairs = _mm256_setzero_si256();
-    PIPESPEC_UNROLL
-    for (int i = 0; i < 8; ++i) {
-      const __m256i a = _mm256_set1_epi32(four_codes(activations + 4 * i));
-      pairs = _mm256_add_epi16(pairs, _mm256_maddubs_epi16(codes.quad[i][half], a));
-    }
-    return _mm256_add_epi32(_mm256_set1_epi32(start), _mm256_madd_epi16(pairs, ones));
-  } else {  // |w|·(sign(w)·a); the activations' sums are not needed, for w is signed here
-    __m256i sum = _mm256_setzero_si256();
-    PIPESPEC_UNROLL
-    for (int i = 0; i < 8; ++i) {
-      const __m256i w = codes.quad[i][half];
-      const __m256i a = _mm256_sign_epi8(_mm256_set1_epi32(four_codes(activations + 4 * i)), w);
-      sum = _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_maddubs_epi16(_mm256_abs_epi8(w), a), ones));
-    }
-    return sum;
+  PIPESPEC_UNROLL
+  for (int r = 0; r < rows; ++r) {
+    const __m256i start = _mm256_set1_epi32(x.negative_sum[first_row + r] * zero_point);
+    for (int half = 0; half < 2; ++half)
+      sums[r].part[half].raw = _mm256_cvtepi32_ps(_mm256_add_epi32(start, _mm256_madd_epi16(pairs[r][half], ones)));
   }
 }
 
-template <CodeBits bits>
-HWY_INLINE Lanes dot(const BlockCodes<bits>& codes, const std::int8_t* HWY_RESTRICT activations, std::int32_t start) {
-  const __m256 low = _mm256_cvtepi32_ps(dot_half(codes, 0, activations, start));
-  const __m256 high = _mm256_cvtepi32_ps(dot_half(codes, 1, activations, start));
-  Lanes out;
-  out.part[0].raw = low;
-  out.part[1].raw = high;
-  return out;
+/// 8-bit codes, made signed again, so that no zero point is left: |w|·(sign(w)·a), where one pair in 16 bits is at most
+/// 2·128·127 = 32512.
+template <int rows>
+HWY_INLINE void dots_of_eight_bits(const std::uint8_t* HWY_RESTRICT stored, const ActivationBlock& x, int first_row,
+                                   Lanes* HWY_RESTRICT sums) {
+  const __m256i middle = _mm256_set1_epi8(-128), ones = _mm256_set1_epi16(1);
+  __m256i sum[rows][2];
+  for (auto& row : sum) row[0] = row[1] = _mm256_setzero_si256();
+  HWY_UNROLL(1)
+  for (int i = 0; i < 8; ++i) {
+    PIPESPEC_UNROLL
+    for (int half = 0; half < 2; ++half) {
+      const auto* at = reinterpret_cast<const __m256i*>(stored + i * 64 + half * 32);
+      const __m256i w = _mm256_xor_si256(_mm256_load_si256(at), middle), size = _mm256_abs_epi8(w);
+      PIPESPEC_UNROLL
+      for (int r = 0; r < rows; ++r) {
+        const __m256i a = _mm256_set1_epi32(four_codes(x.codes[first_row + r] + 4 * i));
+        const __m256i products = _mm256_maddubs_epi16(size, _mm256_sign_epi8(a, w));
+        sum[r][half] = _mm256_add_epi32(sum[r][half], _mm256_madd_epi16(products, ones));
+      }
+    }
+  }
+  for (int r = 0; r < rows; ++r)
+    for (int half = 0; half < 2; ++half) sums[r].part[half].raw = _mm256_cvtepi32_ps(sum[r][half]);
+}
+
+template <CodeBits bits, int zero_point, int rows>
+HWY_INLINE void dots(const std::uint8_t* HWY_RESTRICT stored, const ActivationBlock& x, Lanes (&sums)[rows]) {
+  constexpr int few = rows < rows_of_dots ? rows : rows_of_dots;
+  if constexpr (bits == CodeBits::four) {
+    dots_of_four_bits<zero_point, few>(stored, x, 0, sums);
+    if constexpr (rows > few) dots_of_four_bits<zero_point, rows - few>(stored, x, few, sums + few);
+  } else {
+    dots_of_eight_bits<few>(stored, x, 0, sums);
+    if constexpr (rows > few) dots_of_eight_bits<rows - few>(stored, x, few, sums + few);
+  }
 }
 
 #else  // any processor
 
-template <CodeBits bits>
-struct BlockCodes {
-  std::uint8_t quad[8][16][4];
-
-  explicit BlockCodes(const std::uint8_t* HWY_RESTRICT stored) {
-    if constexpr (bits == CodeBits::eight) {
-      std::memcpy(quad, stored, sizeof quad);
-    } else {
-      std::uint8_t* low = quad[0][0];
-      std::uint8_t* high = quad[4][0];
-      for (int i = 0; i < 256; ++i) {
-        low[i] = stored[i] & 0x0F;
-        high[i] = stored[i] >> 4;
-      }
+template <CodeBits bits, int zero_point, int rows>
+void dots(const std::uint8_t* HWY_RESTRICT stored, const ActivationBlock& x, Lanes (&sums)[rows]) {
+  const auto code = [stored](int k, int output) {  // of input k
+    if constexpr (bits == CodeBits::eight) return int{stored[k / 4 * 64 + output * 4 + k % 4]};
+    const int both = stored[k % 16 / 4 * 64 + output * 4 + k % 4];
+    return k < 16 ? both & 0x0F : both >> 4;
+  };
+  for (int r = 0; r < rows; ++r) {
+    float row_sums[16];
+    for (int output = 0; output < 16; ++output) {
+      std::int32_t sum = x.negative_sum[r] * zero_point;
+      for (int k = 0; k < 32; ++k) sum += code(k, output) * x.codes[r][k];
+      row_sums[output] = static_cast<float>(sum);
     }
+    sums[r] = load(row_sums);
   }
-};
-
-template <CodeBits bits>
-Lanes dot(const BlockCodes<bits>& codes, const std::int8_t* HWY_RESTRICT activations, std::int32_t start) {
-  float sums[16];
-  for (int output = 0; output < 16; ++output) {
-    std::int32_t sum = start;
-    for (int k = 0; k < 32; ++k) sum += codes.quad[k / 4][output][k % 4] * activations[k];
-    sums[output] = static_cast<float>(sum);
-  }
-  return load(sums);
 }
 
 #endif

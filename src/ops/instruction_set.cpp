@@ -1,18 +1,46 @@
-#include "ops/instruction_set.hpp"
-
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "ops/instruction_set.cpp"
+// clang-format off
+#include <hwy/foreach_target.h>
 #include <hwy/highway.h>
+// clang-format on
+
+#include "ops/instruction_set.hpp"
 
 #include <algorithm>
 
 #include "core/error.hpp"
 
+HWY_BEFORE_NAMESPACE();
+namespace pipespec::ops::HWY_NAMESPACE {
+
+/// What the dispatch of this moment leads to.
+std::int64_t compiled_target() {
+  return HWY_TARGET;
+}
+
+}  // namespace pipespec::ops::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
 namespace pipespec::ops {
+
+HWY_EXPORT(compiled_target);
+
 namespace {
 
-/// Of this build and this machine, best first (Highway numbers better targets lower). The scalar one is always there.
+/// Of this build and this machine, less those disabled. Highway's function chooses for later calls as a side effect,
+/// and in version 1.0.3 the disabled ones too, so the choice is made anew.
+std::int64_t supported_targets() {
+  const std::int64_t targets = hwy::SupportedTargets();
+  hwy::GetChosenTarget().Update(targets);
+  return targets;
+}
+
+/// Best first (Highway numbers better targets lower). The scalar one is always there.
 std::vector<std::int64_t> available_targets() {
   std::vector<std::int64_t> targets;
-  const std::int64_t usable = (hwy::SupportedTargets() | HWY_STATIC_TARGET) & HWY_TARGETS;
+  const std::int64_t usable = (supported_targets() | HWY_STATIC_TARGET) & HWY_TARGETS;
   for (int bit = 0; bit < 63; ++bit)
     if ((usable >> bit & 1) != 0) targets.push_back(std::int64_t{1} << bit);
   return targets;
@@ -27,7 +55,7 @@ std::vector<std::string> available_instruction_sets() {
 }
 
 std::string instruction_set() {
-  const std::int64_t target = available_targets().front();
+  const std::int64_t target = HWY_DYNAMIC_DISPATCH(compiled_target)();
   const std::string name = hwy::TargetName(target);
   switch (target) {
     case HWY_AVX3_DL:
@@ -56,3 +84,4 @@ InstructionSetGuard::~InstructionSetGuard() {
 }
 
 }  // namespace pipespec::ops
+#endif

@@ -31,11 +31,11 @@ constexpr int row_group = ActivationBlock::rows;
 template <WeightType type>
 constexpr CodeBits bits_of = type == WeightType::q8_0 ? CodeBits::eight : CodeBits::four;
 
-/// log2 of the zero point of a type's unsigned codes; −1: none.
+/// Of a type's unsigned codes.
 template <WeightType type>
-constexpr int zero_point_shift = type == WeightType::q8_0   ? 7
-                                 : type == WeightType::q4_0 ? 3
-                                                            : -1;
+constexpr int zero_point_of = type == WeightType::q8_0   ? 128
+                              : type == WeightType::q4_0 ? 8
+                                                         : 0;
 
 /// Bytes of the memory to come that are asked for while a block is worked on. Tiles follow each other in memory, so
 /// this keeps memory busy across the end of a tile, where a processor's own prefetching and speculation start anew.
@@ -62,14 +62,11 @@ HWY_INLINE void sum_blocks(const PackedMatrix& w, std::int64_t tile, const Activ
   const std::byte* ahead = w.tile(tile) + prefetch_distance;
   for (std::int64_t b = 0; b < blocks; ++b, stored += code_bytes(bits), ahead += block_bytes) {
     prefetch(ahead, block_bytes);
-    const BlockCodes<bits> codes(stored);
+    Lanes block_sums[rows];
+    dots<bits, zero_point_of<type>>(stored, x[b], block_sums);
     const Lanes d = load_half(scale + b * 16);
     PIPESPEC_UNROLL
-    for (int r = 0; r < rows; ++r) {
-      std::int32_t start = 0;
-      if constexpr (zero_point_shift < type >> 0) start = x[b].negative_sum[r] * (1 << zero_point_shift<type>);
-      sums[r] = fma(dot(codes, x[b].codes[r], start), mul(d, broadcast(x[b].scale[r])), sums[r]);
-    }
+    for (int r = 0; r < rows; ++r) sums[r] = fma(block_sums[r], mul(d, broadcast(x[b].scale[r])), sums[r]);
     if constexpr (type == WeightType::q4_1) {
       const Lanes m = load_half(minimum + b * 16);
       PIPESPEC_UNROLL
