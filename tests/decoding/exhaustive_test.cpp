@@ -112,15 +112,15 @@ VirtualPipeline::Options small(std::vector<double> agreement) {
 }
 
 TEST(EverySchedule, OfTwoStages) {
-  explore({.options = small({0.6}), .output = 4}, 4);
+  explore({.options = small({0.6}), .output = 6}, 6);
 }
 
 TEST(EverySchedule, OfThreeStages) {
-  explore({.options = small({0.5, 0.7}), .output = 2}, 2);
+  explore({.options = small({0.5, 0.7}), .output = 3}, 2);
 }
 
 TEST(EverySchedule, OfTwoSequencesInFlight) {
-  explore({.options = small({0.6}), .sequences = 2, .output = 2}, 1);
+  explore({.options = small({0.6}), .sequences = 2, .output = 3}, 1);
 }
 
 TEST(EverySchedule, OfADrafterWithoutAModel) {
@@ -131,17 +131,17 @@ TEST(EverySchedule, OfADrafterWithoutAModel) {
     for (Token& token : guess) text = text.followed_by(token = models.next(0, text));
     return guess;
   };
-  explore({.options = options, .output = 4}, 4);
+  explore({.options = options, .output = 6}, 6);
 }
 
 TEST(EverySchedule, OfASequenceAbandonedAtAnyMoment) {
-  explore({.options = small({0.6}), .output = 3, .abandon = Abandon::at_any_moment}, 2);
+  explore({.options = small({0.6}), .output = 4, .abandon = Abandon::at_any_moment}, 4);
 }
 
 TEST(EverySchedule, OfTheSynchronousChain) {
   auto options = small({0.6, 0.7});
   options.schedule = Schedule::synchronous;
-  explore({.options = options, .output = 6}, 8);
+  explore({.options = options, .output = 8}, 8);
 }
 
 }  // namespace

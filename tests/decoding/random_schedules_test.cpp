@@ -33,7 +33,7 @@ std::optional<std::string> failure_of(std::uint64_t seed, ScheduleOutcome& total
 /// Runs all schedules once, for all tests.
 class RandomSchedules : public ::testing::Test {
  protected:
-  static constexpr std::uint64_t schedules = 200'000;
+  static constexpr std::uint64_t schedules = 120'000;
 
   static void SetUpTestSuite() {
     for (std::uint64_t seed = 0; seed < schedules && failures_.size() < 10; ++seed) {
