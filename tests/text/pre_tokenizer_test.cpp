@@ -46,6 +46,11 @@ TEST(PreTokenizer, TheMongolianVowelSeparatorIsNoSpace) {
   EXPECT_THAT(smollm().split("!\u180e"), ElementsAre("!\u180e"));
 }
 
+TEST(PreTokenizer, TheShorthandClassesOfAPatternAreThoseOfUnicode) {
+  const std::vector<std::string_view> words = {R"(\w+)"};
+  EXPECT_THAT(PreTokenizer(words).split("für, α"), ElementsAre("für", ", ", "α"));
+}
+
 TEST(PreTokenizer, AnEmptyTextHasNoWords) {
   EXPECT_THAT(smollm().split(""), IsEmpty());
 }
