@@ -68,6 +68,40 @@ TEST(TensorParallel, MatricesAreSplitByOutputsOrByInputs) {
   EXPECT_EQ(part_of(a, shard, TensorRole::head).rows, (Range{24576, 49152}));
 }
 
+/// All bytes of a packed matrix.
+std::vector<std::byte> bytes_of(const ops::PackedMatrix& matrix) {
+  return {matrix.tile(0), matrix.tile(0) + matrix.bytes()};
+}
+
+std::vector<std::byte> packed_bytes(const Weights& weights) {
+  std::vector<std::byte> all = bytes_of(weights.head);
+  for (const LayerWeights& w : weights.layers)
+    for (const ops::PackedMatrix* matrix : {&w.query, &w.key, &w.value, &w.attention_output, &w.gate, &w.up, &w.down}) {
+      const auto bytes = bytes_of(*matrix);
+      all.insert(all.end(), bytes.begin(), bytes.end());
+    }
+  return all;
+}
+
+TEST(TensorParallel, ARanksWeightsComeFromItsOwnBytesAlone) {
+  testing::TinyGguf gguf = testing::make_tiny_gguf({.kv_heads = 4, .tied = false, .type = GgmlType::q8_0});
+  const auto pack = [&](int rank) {
+    const auto checkpoint = testing::open(gguf);
+    device::Stream stream(device::Device::host());
+    return packed_bytes(load_weights(*checkpoint, shard_of(checkpoint->architecture(), {rank, 2}), {0, 1},
+                                     WeightFormat::native, stream));
+  };
+  const auto first = pack(0), second = pack(1);
+  for (const char* name : {"output", "blk.0.attn_q", "blk.0.attn_k", "blk.0.attn_v", "blk.0.attn_output",
+                           "blk.0.ffn_gate", "blk.0.ffn_up", "blk.0.ffn_down"}) {
+    const auto good = gguf.file.tensor(std::string(name) + ".weight").bytes;
+    gguf.file.tensor(std::string(name) + ".weight").bytes.back() ^= std::byte{0x55};  // the last weight: rank 1's
+    EXPECT_EQ(pack(0), first) << name;
+    EXPECT_NE(pack(1), second) << name;
+    gguf.file.tensor(std::string(name) + ".weight").bytes = good;
+  }
+}
+
 class TensorParallelTest : public ::testing::TestWithParam<int> {
  protected:
   const testing::TinyModel shape_{.layers = 3, .heads = 6, .kv_heads = 3, .feed_forward = 160, .vocabulary = 300};
