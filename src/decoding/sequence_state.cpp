@@ -119,12 +119,11 @@ StepResult SequenceState::complete(const Pass& pass, std::span<const Token> outp
   StepResult result;
   result.void_ = pass.outputs > 0 && !is_known;
   if (is_known) {
-    // Each own token decides whether the row after it, a draft, was computed from the right text.
-    for (Position at = length();; ++at) {
-      const Token own = outputs[kept - 1 - first_output];
-      result.appended.push_back(own);
-      if (is_end_token(own) || at + 1 >= max_length_ || kept == rows || pass.tokens[kept] != own) break;
-      ++kept;
+    // Each own token decides whether the row after it, a draft, was computed from the right text. No draft of a pass is
+    // an end token or stands at the limit.
+    for (;; ++kept) {
+      result.appended.push_back(outputs[kept - 1 - first_output]);
+      if (kept == rows || pass.tokens[kept] != result.appended.back()) break;
     }
   }
   result.accepted = std::max(0, kept - (rows - pass.drafts));
