@@ -3,7 +3,7 @@
 
 #include <gmock/gmock.h>
 
-#include <fstream>
+#include <functional>
 
 #include "core/error.hpp"
 #include "support/scratch_directory.hpp"
