@@ -165,6 +165,20 @@ TEST(Linear, ArgmaxTiesGoToTheLowerToken) {
   EXPECT_EQ(best[1].token, 0);  // many zeros, the first of them
 }
 
+TEST(Linear, TheFillingOfTheLastTileIsNeverTheBest) {
+  constexpr std::int64_t out = 19;
+  const std::vector<float> weights(out, -1.0f);
+  const auto w = PackedMatrix::pack(WeightType::f32, std::as_bytes(std::span(weights)), out, 1, 4);
+  Matrix x(1, 1);
+  x.values = {2.0f};
+  Activations activations;
+  activations.assign(stream, x.view(), NeedsBlocks::no);
+  Best best{};
+  linear_argmax(stream, w, activations, 0, {&best, 1});
+  EXPECT_EQ(best.token, 0);
+  EXPECT_EQ(best.value, -2.0f);
+}
+
 TEST(Linear, QuantisedWeightsNeedBlocks) {
   const auto w = packed(WeightType::q4_0, random_weights(WeightType::q4_0, 16, 32, 1), 16, 32);
   const Matrix x = random_matrix(1, 32, 1);
