@@ -131,6 +131,9 @@ TEST(ConfigMessages, say_where_what_why_and_what_to_do) {
       {"model: models/target.gguf", "model: m, layers: [3, 2]",
        "run.yaml:4: stages.1.layers.1: layer 2 after layer 3 (layers keep the model's order, each once): sort the "
        "list"},
+      {"model: models/target.gguf", "model: m, layers: [3, 3]",
+       "run.yaml:4: stages.1.layers.1: layer 3 after layer 3 (layers keep the model's order, each once): sort the "
+       "list"},
       {"model: models/target.gguf", "model: m, layers: []",
        "run.yaml:4: stages.1.layers: the list is empty (at least one entry is expected): add one"},
       // what this version does not have

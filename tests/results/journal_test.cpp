@@ -212,6 +212,18 @@ TEST(Journal, two_attempts_merge_to_each_sample_once_with_the_traces_of_the_atte
   EXPECT_EQ(results.attempts.size(), 2u);
 }
 
+TEST(Journal, of_a_trace_that_was_recorded_twice_the_first_counts) {
+  const ScratchDirectory scratch;
+  OneRank run(scratch.path());
+  const StageTrace first = Maker(1).trace(0, SequenceId{0}), again = Maker(2).trace(0, SequenceId{0});
+  Journal journal = run.begin();
+  journal.add(first, SequenceId{0});
+  journal.add(again, SequenceId{0});
+  journal.add(Maker(3).sample(nth(0)), SequenceId{0});
+  journal.commit();
+  EXPECT_EQ(*read_journals(scratch.path()).samples.at(0).stages.at(0), first);
+}
+
 TEST(Journal, a_second_writer_is_refused) {
   const ScratchDirectory scratch;
   OneRank run(scratch.path());

@@ -42,6 +42,16 @@ TEST(OutputDirectory, of_an_earlier_launch_tells_what_is_done) {
   EXPECT_EQ(directory.completed(), keys);
 }
 
+TEST(OutputDirectory, numbers_every_launch) {
+  const ScratchDirectory scratch;
+  const config::RunConfig config = three_experiments(scratch.path());
+  for (int launch = 0; launch < 3; ++launch) {
+    const OutputDirectory directory(config);
+    EXPECT_EQ(directory.attempt(), launch);
+    const Journal journal(directory.path(), 0, directory.attempt(), config::hash(config));
+  }
+}
+
 TEST(OutputDirectory, may_be_continued_under_another_time_limit) {
   const ScratchDirectory scratch;
   config::RunConfig config = three_experiments(scratch.path());
