@@ -47,7 +47,7 @@ struct StageOptions {
 /// Invariants, between any two calls:
 ///  - kv_length < view length, and the cached keys and values belong to view[0, kv_length);
 ///  - draft_.size() == max(0, received_ - view length);
-///  - sent_ ≤ view length.
+///  - sent_ ≤ view length, and pipelined ≤ acknowledged + max_ahead + window: so many drafts a stage keeps at the most.
 class SequenceState {
  public:
   /// Begins with the prompt as view.

@@ -38,6 +38,18 @@ TEST(AStage, StartsASequenceEverywhereFromTheTarget) {
   EXPECT_THAT(target.live(), SizeIs(2));
 }
 
+TEST(AStage, OfALaterChainNumbersItsSequencesOn) {
+  StageOptions options;
+  options.stages = 1;
+  Stage alone(options, {7});
+  EXPECT_TRUE(alone.is_over({7}));
+  const SequenceId sequence = alone.start({1}, 10);
+  EXPECT_EQ(sequence, SequenceId{8});
+  EXPECT_FALSE(alone.is_over(sequence));
+  alone.finish(sequence);
+  EXPECT_TRUE(alone.is_over(sequence));
+}
+
 TEST(AStage, BelowTheTargetStartsNothing) {
   Stage drafter = stage(0, 2);
   EXPECT_THROW(drafter.start({1}, 10), ContractError);
