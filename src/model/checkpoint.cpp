@@ -4,6 +4,7 @@
 
 #include "core/error.hpp"
 #include "model/gguf_checkpoint.hpp"
+#include "ops/dequantize.hpp"
 
 namespace pipespec::model {
 
@@ -30,6 +31,12 @@ Extents extents_of(const Architecture& a, TensorRole role) {
       return {a.vocabulary, a.width};
   }
   throw ContractError("unknown tensor role");
+}
+
+std::vector<float> read_vector(const StoredTensor& tensor) {
+  std::vector<float> values(static_cast<std::size_t>(tensor.extents.cols));
+  ops::dequantize_row(tensor.type, tensor.bytes, values);
+  return values;
 }
 
 std::shared_ptr<const Checkpoint> Checkpoint::open(const std::filesystem::path& path) {

@@ -51,6 +51,9 @@ struct StoredTensor {
   std::span<const std::byte> bytes;
 };
 
+/// A vector's values, widened.
+std::vector<float> read_vector(const StoredTensor& tensor);
+
 /// Architecture and tensors of one model. Invariants: every tensor the architecture needs is there, of a type that has
 /// a kernel and of the right extents; a tied head is the embedding. Owns the mapping of the file. Immutable, so it may
 /// be shared between threads.

@@ -10,7 +10,6 @@
 
 #include "core/error.hpp"
 #include "io/gguf.hpp"
-#include "ops/dequantize.hpp"
 
 namespace pipespec::model {
 namespace {
@@ -83,12 +82,6 @@ void refuse_unknown_arithmetic(const GgufFile& file) {
     validate(factor == 0 || factor == 1,
              "{} scales its rotary positions by {} ({}, not supported): choose another model", path, factor, key);
   }
-}
-
-std::vector<float> read_vector(const StoredTensor& tensor) {
-  std::vector<float> values(static_cast<std::size_t>(tensor.extents.cols));
-  ops::dequantize_row(tensor.type, tensor.bytes, values);
-  return values;
 }
 
 ops::WeightType weight_type(const GgufFile& file, const GgufTensor& tensor) {

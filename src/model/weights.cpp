@@ -46,13 +46,6 @@ ops::PackedMatrix pack(const Job& job) {
   return ops::PackedMatrix::pack(job.type, stored, job.part.rows.size(), job.part.cols.size(), stride);
 }
 
-std::vector<float> read_norm(const Checkpoint& checkpoint, TensorRole role, int layer = 0) {
-  const StoredTensor& tensor = checkpoint.tensor(role, layer);
-  std::vector<float> values(static_cast<std::size_t>(tensor.extents.cols));
-  ops::dequantize_row(tensor.type, tensor.bytes, values);
-  return values;
-}
-
 /// Every thread takes the next job that nobody has taken.
 void run_jobs(const std::vector<Job>& jobs, device::ThreadPool& pool) {
   std::atomic<std::size_t> next{0};
@@ -128,8 +121,8 @@ Weights load_weights(const Checkpoint& checkpoint, const Shard& shard, const std
   add(TensorRole::head, 0, weights.head);  // by far the largest, so it goes first
   for (std::size_t i = 0; i < layers.size(); ++i) {
     LayerWeights& to = weights.layers[i];
-    to.attention_norm = read_norm(checkpoint, TensorRole::attention_norm, layers[i]);
-    to.feed_forward_norm = read_norm(checkpoint, TensorRole::feed_forward_norm, layers[i]);
+    to.attention_norm = read_vector(checkpoint.tensor(TensorRole::attention_norm, layers[i]));
+    to.feed_forward_norm = read_vector(checkpoint.tensor(TensorRole::feed_forward_norm, layers[i]));
     add(TensorRole::query, layers[i], to.query);
     add(TensorRole::key, layers[i], to.key);
     add(TensorRole::value, layers[i], to.value);
@@ -139,7 +132,7 @@ Weights load_weights(const Checkpoint& checkpoint, const Shard& shard, const std
     add(TensorRole::down, layers[i], to.down);
   }
   run_jobs(jobs, stream.pool());
-  weights.output_norm = read_norm(checkpoint, TensorRole::output_norm);
+  weights.output_norm = read_vector(checkpoint.tensor(TensorRole::output_norm));
   const StoredTensor& embedding = checkpoint.tensor(TensorRole::embedding);
   weights.embedding = {embedding.type, embedding.bytes, embedding.extents.rows, embedding.extents.cols};
   return weights;
