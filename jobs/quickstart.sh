@@ -9,4 +9,4 @@ cd "$(dirname "$0")/.."
 jobs/install.sh
 jobs/build.sh release pipespec
 jobs/get_model.sh
-$PIPESPEC_MPIRUN -n 3 build/release/pipespec run configs/quickstart.yaml
+exec jobs/launch.sh 3 build/release/pipespec run configs/quickstart.yaml

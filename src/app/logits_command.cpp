@@ -62,7 +62,7 @@ int logits_command(const LogitsArguments& arguments) {
                                               .layers = {},
                                               .slots = 1,
                                               .context = length,
-                                              .threads = arguments.threads > 0 ? arguments.threads : own_site().cpus});
+                                              .threads = arguments.threads > 0 ? arguments.threads : usable_cpus()});
   std::vector<float> logits(ids.size() * vocabulary);
   const Position rows = arguments.chunk > 0 ? arguments.chunk : length;
   for (Position begin = 0; begin < length; begin += rows) {

@@ -10,24 +10,25 @@
 
 namespace pipespec::app {
 
-RankSite own_site() {
-  RankSite site;
-  site.host = comm::host_name();
-  site.host_cpus = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+namespace {
+
+int host_cpus() { return std::max(1, static_cast<int>(std::thread::hardware_concurrency())); }
+
+}  // namespace
+
+int usable_cpus() {
   cpu_set_t set;
   CPU_ZERO(&set);
-  site.cpus = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : site.host_cpus;
-  return site;
+  return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : host_cpus();
 }
 
 std::vector<RankSite> gather_sites(const comm::Communicator& world) {
-  const RankSite own = own_site();
-  const std::vector<std::string> hosts = world.gather_all(own.host);
-  const std::vector<std::int64_t> cpus = world.gather_all(static_cast<std::int64_t>(own.cpus));
-  const std::vector<std::int64_t> host_cpus = world.gather_all(static_cast<std::int64_t>(own.host_cpus));
+  const std::vector<std::string> hosts = world.gather_all(comm::host_name());
+  const std::vector<std::int64_t> usable = world.gather_all(std::int64_t{usable_cpus()});
+  const std::vector<std::int64_t> present = world.gather_all(std::int64_t{host_cpus()});
   std::vector<RankSite> sites;
   for (int r = 0; r < world.size(); ++r) {
-    sites.push_back({hosts[r], static_cast<int>(cpus[r]), static_cast<int>(host_cpus[r])});
+    sites.push_back({hosts[r], static_cast<int>(usable[r]), static_cast<int>(present[r])});
   }
   return sites;
 }

@@ -17,8 +17,8 @@ struct RankSite {
   int host_cpus = 1;  ///< the host has
 };
 
-/// This process's own site.
-RankSite own_site();
+/// Processors this process may run on.
+int usable_cpus();
 
 /// Collective: the sites of all ranks, in rank order.
 std::vector<RankSite> gather_sites(const comm::Communicator& world);

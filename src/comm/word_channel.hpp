@@ -28,8 +28,8 @@ class WordChannel {
  public:
   WordChannel(const Communicator& comm, std::vector<int> peers, Tag tag);
 
-  /// Withdraws the receives. A message that is still in flight would be lost: the protocol above ends each link with a
-  /// last message.
+  /// Withdraws the receives. A message that is still in flight would be lost, and so would one of a later channel of the
+  /// same tag: the protocol above ends each link with a last message, and a job has one channel of each tag.
   ~WordChannel();
   WordChannel(const WordChannel&) = delete;
   WordChannel& operator=(const WordChannel&) = delete;

@@ -38,7 +38,7 @@ class SampleQueue {
   /// The next prompt; none when there are no more, or when no new one should begin.
   virtual std::optional<Request> next() = 0;
 
-  /// True if the sequences in flight should be dropped now (a signal asks the job to end).
+  /// True if the sequences in flight should be dropped now and no new ones begun (a signal asks the job to end).
   virtual bool should_abandon() = 0;
 
   /// The target has committed these tokens of `key`. If a stop string is met with one of them, the output ends there:

@@ -32,11 +32,11 @@ SequenceId StageWorker::run() {
   comm::Backoff backoff;
   for (;;) {
     bool is_busy = receive_messages();
+    close_ended();  // frees the slots that sequences begun by the same messages will need
     if (stage_.options().is_target()) feed();
     send_messages();
-    is_busy |= step();
-    close_ended();
     if (stage_.is_closed() && parts_.channel->flush()) return stage_.newest();
+    is_busy |= step();
     if (is_busy) {
       backoff.reset();
     } else {
@@ -139,8 +139,9 @@ void StageWorker::close_ended() {
 /// Starts new sequences where there is room, and shuts the pipeline down when there are no more.
 void StageWorker::feed() {
   if (has_shut_down_) return;
-  if (parts_.queue->should_abandon()) abandon();
-  while (static_cast<int>(live_.size()) < parts_.sequences_in_flight) {
+  const bool is_over = parts_.queue->should_abandon();
+  if (is_over) abandon();
+  while (!is_over && static_cast<int>(live_.size()) < parts_.sequences_in_flight) {
     std::optional<Request> request = parts_.queue->next();
     if (!request) break;
     const SequenceId sequence = stage_.start(std::move(request->prompt), request->max_length);
@@ -158,7 +159,7 @@ void StageWorker::feed() {
 
 void StageWorker::abandon() {
   for (const SequenceId sequence : stage_.live()) stage_.finish(sequence);
-  live_.clear();
+  live_.clear();  // without answers
 }
 
 void StageWorker::commit(SequenceId sequence, const StepResult& result) {

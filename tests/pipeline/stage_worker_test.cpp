@@ -3,7 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
+#include <optional>
 #include <random>
 #include <thread>
 #include <vector>
@@ -102,7 +104,7 @@ std::vector<std::vector<Token>> random_prompts(int count, unsigned seed) {
 /// One chain over all ranks of the world.
 struct Chain {
   const comm::Communicator& world;
-  comm::WordChannel channel;
+  std::optional<comm::WordChannel> channel;
   RunClock clock{steady_seconds()};
   ToyModels models;
   Schedule schedule = Schedule::pipelined;
@@ -110,9 +112,16 @@ struct Chain {
   std::function<void()> on_poll = {};
   std::vector<std::pair<SequenceId, StageTrace>> traces = {};
 
-  explicit Chain(const comm::Communicator& comm) : world(comm), channel(comm, everybody(comm), comm::Tag::protocol) {
+  explicit Chain(const comm::Communicator& comm) : world(comm) {
+    channel.emplace(comm, everybody(comm), comm::Tag::protocol);
     models.end_rate = 0.01;
     models.agreement.assign(world.size() - 1, 0.8);
+  }
+
+  /// The receives of this channel would take the messages of the next one, so all ranks withdraw them first.
+  ~Chain() {
+    channel.reset();
+    world.barrier();
   }
 
   static std::vector<int> everybody(const comm::Communicator& comm) {
@@ -129,7 +138,7 @@ struct Chain {
     parts.options = {.index = {world.rank()}, .stages = world.size(), .schedule = schedule, .window = 8, .max_ahead = 24,
                      .lookahead = 4, .has_model = true, .end_tokens = {models.end_token}};
     for (int r = 0; r < world.size(); ++r) parts.leaders.push_back(r);
-    parts.channel = &channel;
+    parts.channel = &*channel;
     parts.clock = &clock;
     parts.model = &model;
     parts.queue = world.rank() == world.size() - 1 ? &queue : nullptr;
@@ -200,7 +209,9 @@ TEST(StageWorker, AnAbandonedSequenceLeavesNothingBehind) {
   ListQueue abandoned(random_prompts(5, 4), 1000);
   abandoned.abandon_after(300);
   const SequenceId newest = chain.run(abandoned);
-  if (world.rank() == world.size() - 1) EXPECT_LT(abandoned.answers().size(), 5u);
+  if (world.rank() == world.size() - 1) {
+    EXPECT_LT(abandoned.answers().size(), 5u);
+  }
 
   // The same channel serves another chain at once: a message left over would break it.
   chain.models.end_rate = 0.01;
@@ -234,7 +245,6 @@ TEST(StageWorker, EveryStageTracesEverySequence) {
   ASSERT_EQ(chain.traces.size(), 6u);
   for (const auto& [id, trace] : chain.traces) {
     EXPECT_EQ(trace.stage.value, world.rank());
-    EXPECT_FALSE(trace.steps.empty());
     EXPECT_EQ(trace.messages.empty(), world.size() == 1);
     std::int64_t passes = 0;
     for (const StepRecord& step : trace.steps) {
@@ -242,7 +252,11 @@ TEST(StageWorker, EveryStageTracesEverySequence) {
       EXPECT_LE(step.begin, step.end);
       ++passes;
     }
-    EXPECT_EQ(passes, trace.link.passes);
+    // A stage below the target may be in the middle of a pass when the sequence ends.
+    const bool is_target = world.rank() == world.size() - 1;
+    EXPECT_GE(passes, is_target ? 1 : 0);
+    EXPECT_GE(passes, trace.link.passes);
+    EXPECT_LE(passes, trace.link.passes + (is_target ? 0 : 1));
   }
 }
 

@@ -34,6 +34,7 @@ class ExecutableTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.models = pathlib.Path(tempfile.mkdtemp(prefix="pipespec-models-"))
+        cls.made = {}
         cls.addClassCleanup(shutil.rmtree, cls.models)
 
     def setUp(self):
@@ -42,10 +43,12 @@ class ExecutableTest(unittest.TestCase):
 
     @classmethod
     def tiny_model(cls, name: str = "tiny", **options) -> pathlib.Path:
-        """A small random model (support/tiny_gguf.hpp); the same name and options are the same file."""
+        """A small random model (support/tiny_gguf.hpp), made once for each name; a name belongs to one set of options."""
         path = cls.models / f"{name}.gguf"
+        flags = [f"--{key.replace('_', '-')}={value}" for key, value in options.items()]
+        if cls.made.setdefault(name, flags) != flags:
+            raise ValueError(f"{name} was made with {cls.made[name]}")
         if not path.exists():
-            flags = [f"--{key.replace('_', '-')}={value}" for key, value in options.items()]
             subprocess.run([os.environ["MAKE_TINY_GGUF"], path, *flags], check=True)
         return path
 

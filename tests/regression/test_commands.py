@@ -8,7 +8,7 @@ from executable import DONE, DRAFT_15M, SMOLLM2, ExecutableTest, run
 
 class Commands(ExecutableTest):
     def chain(self, **options):
-        model = self.tiny_model(layers=4)
+        model = self.tiny_model("four", layers=4)
         stages = f"  - {{name: cut, model: {model}, layers: [0, 3]}}\n  - {{name: whole, model: {model}}}"
         return self.config(stages, "  - {strategy: autoregressive}\n  - {strategy: pipespec}", **options)
 

@@ -20,7 +20,7 @@ class Strategies(ExecutableTest):
         return done.stdout
 
     def test_a_random_model_and_a_cut_of_it(self):
-        model = self.tiny_model(layers=4)
+        model = self.tiny_model("four", layers=4)
         stages = f"  - {{name: cut, model: {model}, layers: [0, 3]}}\n  - {{name: whole, model: {model}}}"
         table = self.assert_run(2, self.config(stages, ALL_STRATEGIES), 12)
         self.assertIn("4 of 4", table)
@@ -36,7 +36,7 @@ class Strategies(ExecutableTest):
         self.assert_run(5, self.config(stages, ALL_STRATEGIES), 12)
 
     def test_experiments_on_parts_of_the_chain(self):
-        model = self.tiny_model(layers=4)
+        model = self.tiny_model("four", layers=4)
         stages = (f"  - {{name: ngram, drafter: prompt_lookup}}\n  - {{name: cut, model: {model}, layers: [0, 3]}}\n"
                   f"  - {{name: whole, model: {model}}}")
         experiments = ALL_STRATEGIES + "\n  - {strategy: pipespec, stages: [ngram, whole]}\n" \

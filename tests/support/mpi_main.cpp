@@ -24,6 +24,16 @@ class QuietPrinter final : public testing::EmptyTestEventListener {
   int rank_;
 };
 
+/// A rank that has failed a test may have left the others inside a collective call, so it ends them.
+class Aborter final : public testing::EmptyTestEventListener {
+ public:
+  void OnTestEnd(const testing::TestInfo& info) override {
+    if (!info.result()->Failed()) return;
+    std::fflush(stdout);
+    comm::Session::abort(1);
+  }
+};
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -37,11 +47,9 @@ int main(int argc, char** argv) {
       delete listeners.Release(listeners.default_result_printer());
       listeners.Append(new QuietPrinter(world.rank()));
     }
-    // A rank that has failed may have left the others inside a collective call, so it ends them.
+    if (world.size() > 1) listeners.Append(new Aborter);
     failed = RUN_ALL_TESTS() != 0 || testing::UnitTest::GetInstance()->test_to_run_count() == 0;
-    if (failed) comm::Session::abort(1);
-    world.barrier();
   }
   comm::Session::finalise();
-  return 0;
+  return failed ? 1 : 0;
 }

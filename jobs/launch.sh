@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# usage: launch.sh RANKS COMMAND…
+# Runs a command under mpirun, so that a signal stops it in order: Open MPI's mpirun answers SIGTERM and SIGINT by ending
+# with status 1 whatever the ranks say, but it passes SIGUSR1 on, and then the ranks' own exit status (75) comes back.
+set -uo pipefail
+. "$(dirname "$0")/site.sh"
+
+ranks=$1
+shift
+$PIPESPEC_MPIRUN -n "$ranks" "$@" &
+job=$!
+trap 'kill -USR1 "$job" 2>/dev/null' TERM INT USR1
+while :; do
+  wait "$job"
+  status=$?
+  kill -0 "$job" 2>/dev/null || break  # a signal ends the wait, not the job
+done
+exit "$status"
