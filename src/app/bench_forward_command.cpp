@@ -42,7 +42,8 @@ MachineRates measure_machine(int threads) {
 /// Fills the cache up to `context` and times passes over `rows` rows there.
 Measurement measure_passes(model::Transformer& model, int context, int rows, int repetitions) {
   std::vector<Token> tokens(context + rows);
-  for (std::size_t i = 0; i < tokens.size(); ++i) tokens[i] = static_cast<Token>((i * 7919 + 13) % model.vocabulary_size());
+  for (std::size_t i = 0; i < tokens.size(); ++i)
+    tokens[i] = static_cast<Token>((i * 7919 + 13) % model.vocabulary_size());
   model.truncate(0, 0);
   const model::Segment prompt{0, 0, std::span(tokens).first(context), 0};
   model.forward({&prompt, 1}, {});
@@ -74,8 +75,8 @@ void print_table(const std::vector<MachineRates>& machine, const std::vector<Mea
     fmt::print("machine, {} thread{}: copy {:.1f} GB/s, read {:.1f} GB/s, f32 multiply-add {:.1f} GFLOP/s\n", m.threads,
                m.threads > 1 ? "s" : "", m.copy_gb, m.read_gb, m.dot_gflops);
   }
-  fmt::print("\n{:>7} {:>7} {:>5} {:>10} {:>9} {:>6} {:>7} {:>8}   time by operation, % of the pass\n", "threads", "context",
-             "rows", "median ms", "min ms", "ratio", "GB/s", "GFLOP/s");
+  fmt::print("\n{:>7} {:>7} {:>5} {:>10} {:>9} {:>6} {:>7} {:>8}   time by operation, % of the pass\n", "threads",
+             "context", "rows", "median ms", "min ms", "ratio", "GB/s", "GFLOP/s");
   double one_row = 0;
   for (const Measurement& m : all) {
     if (m.rows == 1) one_row = m.median;
@@ -92,7 +93,8 @@ void print_table(const std::vector<MachineRates>& machine, const std::vector<Mea
   }
 }
 
-void print_json(const std::string& path, const std::vector<MachineRates>& machine, const std::vector<Measurement>& all) {
+void print_json(const std::string& path, const std::vector<MachineRates>& machine,
+                const std::vector<Measurement>& all) {
   Json json;
   json["machine"] = {{"device", device::Device::host().name()}, {"instruction_set", ops::instruction_set()}};
   for (const MachineRates& m : machine) {

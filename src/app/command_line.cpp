@@ -62,7 +62,8 @@ class CommandLine {
   }
 
   void add_run() {
-    CLI::App* command = add_configured("run", "Run every experiment of the file on every task", run_.config, run_.overrides);
+    CLI::App* command =
+        add_configured("run", "Run every experiment of the file on every task", run_.config, run_.overrides);
     command->add_option("--out", out_, "output directory, in place of the file's");
     command->callback([this] {
       if (!out_.empty()) run_.overrides.push_back("output=" + out_);
@@ -79,8 +80,8 @@ class CommandLine {
   }
 
   void add_generate() {
-    CLI::App* command =
-        add_configured("generate", "Answer one prompt; the text streams as it is committed", generate_.config, generate_.overrides);
+    CLI::App* command = add_configured("generate", "Answer one prompt; the text streams as it is committed",
+                                       generate_.config, generate_.overrides);
     command->add_option("--prompt", generate_.prompt, "what to answer")->required();
     command->add_flag("--raw", generate_.is_raw, "send the prompt as it is, not as a user's message of a chat");
     command->add_option("--experiment", generate_.experiment, "label of the experiment to use (default: the last)");
@@ -94,7 +95,8 @@ class CommandLine {
     command->add_option("MODEL", tokenize_.model, "model file")->required();
     auto* input = command->add_option_group("input")->require_option(1);
     input->add_option("--text", tokenize_.text, "the text (with --decode: a list of ids)");
-    input->add_option("--jsonl", tokenize_.jsonl, "file of lines {\"text\": ...} (with --decode: {\"ids\": [...]}); -: stdin");
+    input->add_option("--jsonl", tokenize_.jsonl,
+                      "file of lines {\"text\": ...} (with --decode: {\"ids\": [...]}); -: stdin");
     command->add_flag("--decode", tokenize_.decode, "ids to text");
     command->callback([this] { command_ = [this] { return tokenize_command(tokenize_); }; });
   }
@@ -129,7 +131,9 @@ class CommandLine {
     list("--threads", bench_.threads, "threads");
     list("--context", bench_.context, "positions in the cache");
     command->add_option("--weights", bench_.weights, "native, bf16 or f32")->capture_default_str();
-    command->add_option("--repetitions", bench_.repetitions, "passes timed")->check(CLI::PositiveNumber)->capture_default_str();
+    command->add_option("--repetitions", bench_.repetitions, "passes timed")
+        ->check(CLI::PositiveNumber)
+        ->capture_default_str();
     command->add_flag("--json", bench_.is_json, "one JSON object instead of the table");
     command->callback([this] { command_ = [this] { return bench_forward_command(bench_); }; });
   }
@@ -147,6 +151,8 @@ class CommandLine {
 
 }  // namespace
 
-int run_command_line(int argc, char** argv) { return CommandLine().run(argc, argv); }
+int run_command_line(int argc, char** argv) {
+  return CommandLine().run(argc, argv);
+}
 
 }  // namespace pipespec::app

@@ -27,8 +27,8 @@ struct Participant {
 comm::WordChannel make_leader_channel(const Job& job);
 
 /// Collective over all ranks: decodes the samples of `queue` (the target's leader has one, the others nullptr) as
-/// experiment `index` says. Ranks outside its chain return at once. Sequence ids go on from `newest`; returns the newest
-/// at the target's leader.
+/// experiment `index` says. Ranks outside its chain return at once. Sequence ids go on from `newest`; returns the
+/// newest at the target's leader.
 SequenceId run_experiment(const Participant& participant, int index, pipeline::SampleQueue* queue, SequenceId newest,
                           std::function<void(SequenceId, StageTrace)> on_trace, std::function<void()> on_poll);
 

@@ -25,8 +25,8 @@ struct Job {
 /// Ranks of every stage, in order.
 comm::Topology topology_of(const config::RunConfig& config);
 
-/// Collective: reads the configuration on every rank. AgreedError if it is wrong, if it is not the same everywhere, or if
-/// the job was launched with another number of ranks than its stages take.
+/// Collective: reads the configuration on every rank. AgreedError if it is wrong, if it is not the same everywhere, or
+/// if the job was launched with another number of ranks than its stages take.
 Job open_job(const comm::Communicator& world, const std::string& file, const std::vector<std::string>& overrides);
 
 }  // namespace pipespec::app

@@ -1,8 +1,8 @@
 /// The one place where errors end up and become an exit status.
+#include <fmt/format.h>
+
 #include <cstdio>
 #include <exception>
-
-#include <fmt/format.h>
 
 #include "app/agreement.hpp"
 #include "app/command_line.hpp"

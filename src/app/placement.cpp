@@ -12,7 +12,9 @@ namespace pipespec::app {
 
 namespace {
 
-int host_cpus() { return std::max(1, static_cast<int>(std::thread::hardware_concurrency())); }
+int host_cpus() {
+  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+}
 
 }  // namespace
 
@@ -36,7 +38,7 @@ std::vector<RankSite> gather_sites(const comm::Communicator& world) {
 std::vector<int> threads_of_ranks(const config::RunConfig& config, const comm::Topology& topology,
                                   const std::vector<RankSite>& sites, const std::vector<int>& chain) {
   struct Load {
-    int taken = 0;   // cores of drafters and of stages that name their threads
+    int taken = 0;    // cores of drafters and of stages that name their threads
     int targets = 0;  // ranks of the target that share the rest
   };
   std::map<std::string, Load> loads;

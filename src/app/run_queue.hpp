@@ -30,8 +30,8 @@ struct RunContext {
   std::function<bool()> should_stop;  ///< a signal, or the end of the job's time
 };
 
-/// Hands out the samples that are still to be done, in the order of the data sets, and puts each answer into the journal,
-/// on the disk, as soon as it is complete.
+/// Hands out the samples that are still to be done, in the order of the data sets, and puts each answer into the
+/// journal, on the disk, as soon as it is complete.
 class RunQueue final : public pipeline::SampleQueue {
  public:
   /// `todo`: the samples of experiment `experiment`, in order.

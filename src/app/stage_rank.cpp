@@ -12,9 +12,12 @@ namespace {
 
 model::WeightFormat weight_format(config::Weights weights) {
   switch (weights) {
-    case config::Weights::native: return model::WeightFormat::native;
-    case config::Weights::bf16: return model::WeightFormat::bf16;
-    case config::Weights::f32: return model::WeightFormat::f32;
+    case config::Weights::native:
+      return model::WeightFormat::native;
+    case config::Weights::bf16:
+      return model::WeightFormat::bf16;
+    case config::Weights::f32:
+      return model::WeightFormat::f32;
   }
   throw ContractError("a weight format that has no meaning");
 }
@@ -28,19 +31,20 @@ std::vector<int> ranks_but(int excluded, int size) {
 
 }  // namespace
 
-StageFiles open_stage(const config::RunConfig& config, const config::StageConfig& stage) {
+StageFiles open_stage(const config::RunConfig& config, const config::StageConfig& stage) try {
   StageFiles files;
   if (stage.drafter != DrafterKind::model) return files;
   files.checkpoint = model::Checkpoint::open(stage.model);
   files.tokenizer = text::load_tokenizer(stage.model);
-  model::select_layers(stage.layers.value_or(std::vector<int>()), files.checkpoint->architecture().layers,
-                       fmt::format("{}.layers: {}", stage.where, stage.model));
+  model::select_layers(stage.layers.value_or(std::vector<int>()), files.checkpoint->architecture().layers, stage.model);
   const config::StageConfig& target = config.stages.back();
   if (stage.model == target.model) return files;
   const auto difference = text::vocabulary_difference(*files.tokenizer, *text::load_tokenizer(target.model));
-  validate(!difference, "{}: the vocabulary of {} is not that of the target {} ({}): draft with a model of the same family",
-           stage.where, stage.model, target.model, difference.value_or(""));
+  validate(!difference, "the vocabulary of {} is not that of the target {} ({}): draft with a model of the same family",
+           stage.model, target.model, difference.value_or(""));
   return files;
+} catch (const UserError& error) {
+  reject("{}: {}", stage.where, error.what());  // the files do not know who asked for them
 }
 
 model::ModelOptions model_options(const config::RunConfig& config, const config::StageConfig& stage, Position context) {
@@ -55,8 +59,10 @@ StageRank::StageRank(const Job& job, const StageFiles& files, Position context)
     : comm_(job.world.split(job.place.stage.value)), group_(comm_) {
   const config::StageConfig& stage = job.stage();
   if (stage.drafter == DrafterKind::prompt_lookup) {
-    drafter_ = std::make_unique<decoding::PromptLookup>(decoding::PromptLookup::Options{
-        .min_match = stage.lookup.min_match, .max_match = stage.lookup.max_match, .max_tokens = stage.lookup.max_tokens});
+    drafter_ = std::make_unique<decoding::PromptLookup>(
+        decoding::PromptLookup::Options{.min_match = stage.lookup.min_match,
+                                        .max_match = stage.lookup.max_match,
+                                        .max_tokens = stage.lookup.max_tokens});
     return;
   }
   const bool is_shared = comm_.size() > 1;
@@ -76,7 +82,9 @@ void StageRank::set_threads(int threads) {
   if (shard_) shard_->set_threads(threads);
 }
 
-void StageRank::serve() { pipeline::serve_shared_model(*shard_, *commands_, 0); }
+void StageRank::serve() {
+  pipeline::serve_shared_model(*shard_, *commands_, 0);
+}
 
 void StageRank::release_peers() {
   if (shared_) shared_->release_peers();

@@ -29,8 +29,8 @@ StageFiles open_stage(const config::RunConfig& config, const config::StageConfig
 /// How the configuration wants a stage's model to run.
 model::ModelOptions model_options(const config::RunConfig& config, const config::StageConfig& stage, Position context);
 
-/// This rank's part of its stage, loaded. Collective among the ranks of the stage. The leader of several ranks tells the
-/// others what to run; they `serve()`.
+/// This rank's part of its stage, loaded. Collective among the ranks of the stage. The leader of several ranks tells
+/// the others what to run; they `serve()`.
 class StageRank {
  public:
   /// `context`: positions a sequence may take.

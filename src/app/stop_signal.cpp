@@ -10,7 +10,8 @@ namespace {
 volatile std::sig_atomic_t requested = 0;  // signal handlers reach nothing but globals
 
 void note(int signal) {
-  // mpirun and a batch system often send the same signal twice in a row, so only an impatient user's second Ctrl-C counts.
+  // mpirun and a batch system often send the same signal twice in a row, so only an impatient user's second Ctrl-C
+  // counts.
   if (requested != 0 && signal == SIGINT) std::signal(SIGINT, SIG_DFL);
   requested = 1;
 }
@@ -24,6 +25,8 @@ void catch_stop_signals() {
   for (const int signal : {SIGTERM, SIGINT, SIGUSR1}) sigaction(signal, &action, nullptr);
 }
 
-bool stop_requested() { return requested != 0; }
+bool stop_requested() {
+  return requested != 0;
+}
 
 }  // namespace pipespec::app

@@ -15,10 +15,11 @@ std::vector<std::vector<tasks::Sample>> read_tasks(const config::RunConfig& conf
     if (task.samples) range = {task.samples->first, task.samples->last};
     all.push_back(tasks::read_samples(tasks::preset_from_name(task.preset), task.file, range, tokenizer, std::nullopt));
     for (const tasks::Sample& sample : all.back()) {
-      validate(std::ssize(sample.prompt) < target_context,
-               "{}: the prompt of sample \"{}\" has {} tokens (the target's context is {}): leave it out with `samples:`, "
-               "or take a model with a longer context",
-               task.where, sample.id, sample.prompt.size(), target_context);
+      validate(
+          std::ssize(sample.prompt) < target_context,
+          "{}: the prompt of sample \"{}\" has {} tokens (the target's context is {}): leave it out with `samples:`, "
+          "or take a model with a longer context",
+          task.where, sample.id, sample.prompt.size(), target_context);
     }
   }
   return all;

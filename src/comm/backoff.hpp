@@ -6,8 +6,8 @@
 
 namespace pipespec::comm {
 
-/// Waiting that costs little when it is short and nothing when it is long: a few pauses, then the core is yielded to other
-/// ranks, then sleeps that grow from 20 µs to 1 ms with the time waited. Not thread-safe.
+/// Waiting that costs little when it is short and nothing when it is long: a few pauses, then the core is yielded to
+/// other ranks, then sleeps that grow from 20 µs to 1 ms with the time waited. Not thread-safe.
 class Backoff {
  public:
   /// Waits one step longer than the last time.

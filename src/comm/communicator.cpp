@@ -99,7 +99,9 @@ std::vector<std::int64_t> Communicator::gather_all(std::int64_t value) const {
   return gather_values(*this, value, MPI_INT64_T);
 }
 
-std::vector<double> Communicator::gather_all(double value) const { return gather_values(*this, value, MPI_DOUBLE); }
+std::vector<double> Communicator::gather_all(double value) const {
+  return gather_values(*this, value, MPI_DOUBLE);
+}
 
 std::vector<std::string> Communicator::gather_all(const std::string& text) const {
   const std::vector<std::int64_t> wide = gather_all(static_cast<std::int64_t>(text.size()));

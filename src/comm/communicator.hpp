@@ -13,8 +13,9 @@ namespace pipespec::comm {
 /// Waits for a request, polling with Backoff.
 void wait(MPI_Request& request);
 
-/// Owns an MPI communicator whose errors are returned, not fatal, so that our checks see them. Move-only. Its collectives
-/// are called by all its ranks in the same order; they wait as Backoff does, so that idle ranks leave their core to others.
+/// Owns an MPI communicator whose errors are returned, not fatal, so that our checks see them. Move-only. Its
+/// collectives are called by all its ranks in the same order; they wait as Backoff does, so that idle ranks leave their
+/// core to others.
 class Communicator {
  public:
   /// A copy of MPI_COMM_WORLD, collective over all ranks.

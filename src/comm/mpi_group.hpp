@@ -8,8 +8,8 @@
 
 namespace pipespec::comm {
 
-/// Group over a communicator of one stage's ranks. MPI's own reductions choose their order by size and algorithm, so the
-/// parts are gathered and added here. Keeps a reference to the communicator. Not thread-safe: the main thread's.
+/// Group over a communicator of one stage's ranks. MPI's own reductions choose their order by size and algorithm, so
+/// the parts are gathered and added here. Keeps a reference to the communicator. Not thread-safe: the main thread's.
 class MpiGroup final : public Group {
  public:
   explicit MpiGroup(const Communicator& comm) : comm_(comm) {}

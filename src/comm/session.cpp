@@ -17,7 +17,9 @@ Session::Session() {
   if (granted < MPI_THREAD_FUNNELED) throw Failure("MPI grants no thread support (MPI_THREAD_FUNNELED is needed)");
 }
 
-void Session::finalise() { PIPESPEC_MPI(MPI_Finalize()); }
+void Session::finalise() {
+  PIPESPEC_MPI(MPI_Finalize());
+}
 
 void Session::abort(int status) {
   MPI_Abort(MPI_COMM_WORLD, status);

@@ -5,8 +5,8 @@
 
 namespace pipespec::comm {
 
-/// Initialises MPI for calls from the main thread alone. It is finalised by `finalise()` only, never by a destructor: on
-/// an error path, MPI_Finalize would wait for ranks that will never come. Whoever catches the error calls `abort`.
+/// Initialises MPI for calls from the main thread alone. It is finalised by `finalise()` only, never by a destructor:
+/// on an error path, MPI_Finalize would wait for ranks that will never come. Whoever catches the error calls `abort`.
 class Session {
  public:
   /// Failure if MPI grants no thread support at all.

@@ -10,8 +10,8 @@
 
 namespace pipespec::comm {
 
-/// Every rank but the decider sends one word in its life: that it was asked to stop, or, at the end, that it was not. So
-/// no message is left behind. Keeps a reference to the communicator. Main thread only.
+/// Every rank but the decider sends one word in its life: that it was asked to stop, or, at the end, that it was not.
+/// So no message is left behind. Keeps a reference to the communicator. Main thread only.
 class StopBoard {
  public:
   StopBoard(const Communicator& comm, int decider);
@@ -36,8 +36,8 @@ class StopBoard {
   bool asked_ = false;
   std::int32_t word_ = 0;
   MPI_Request sent_ = MPI_REQUEST_NULL;
-  std::vector<std::int32_t> words_;      // [ranks] at the decider
-  std::vector<MPI_Request> requests_;    // [ranks]
+  std::vector<std::int32_t> words_;    // [ranks] at the decider
+  std::vector<MPI_Request> requests_;  // [ranks]
 };
 
 }  // namespace pipespec::comm

@@ -4,10 +4,10 @@
 namespace pipespec::comm {
 
 enum class Tag : int {
-  protocol = 1,    ///< messages of the stage protocol, between the leaders of stages
-  stage_command,   ///< a stage's leader to its tensor-parallel peers
-  stop_request,    ///< any rank to the target's leader: a signal asks the job to stop
-  clock,           ///< ping-pong that measures clock offsets
+  protocol = 1,   ///< messages of the stage protocol, between the leaders of stages
+  stage_command,  ///< a stage's leader to its tensor-parallel peers
+  stop_request,   ///< any rank to the target's leader: a signal asks the job to stop
+  clock,          ///< ping-pong that measures clock offsets
 };
 
 }  // namespace pipespec::comm

@@ -29,8 +29,8 @@ class Topology {
   int target_leader() const { return leaders_.back(); }
 
  private:
-  std::vector<int> shards_;   // [stages]
-  std::vector<int> leaders_;  // [stages]
+  std::vector<int> shards_;    // [stages]
+  std::vector<int> leaders_;   // [stages]
   std::vector<Place> places_;  // [ranks]
 };
 

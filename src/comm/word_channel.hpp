@@ -17,9 +17,9 @@
 
 namespace pipespec::comm {
 
-/// Messages between this rank and a fixed set of peers. Nothing blocks: receives are posted ahead, sends are copied into
-/// buffers that outlive them. Messages of one pair of ranks arrive in the order in which they were sent; a long one travels
-/// in several fragments and arrives whole.
+/// Messages between this rank and a fixed set of peers. Nothing blocks: receives are posted ahead, sends are copied
+/// into buffers that outlive them. Messages of one pair of ranks arrive in the order in which they were sent; a long
+/// one travels in several fragments and arrives whole.
 ///
 /// A fragment is `[payload words, 1 if more follow, payload …]`. Both ends construct their channel with the same tag.
 /// States of a receive slot: posted → complete → (read) → posted; of a send buffer: in flight → free.
@@ -28,8 +28,8 @@ class WordChannel {
  public:
   WordChannel(const Communicator& comm, std::vector<int> peers, Tag tag);
 
-  /// Withdraws the receives. A message that is still in flight would be lost, and so would one of a later channel of the
-  /// same tag: the protocol above ends each link with a last message, and a job has one channel of each tag.
+  /// Withdraws the receives. A message that is still in flight would be lost, and so would one of a later channel of
+  /// the same tag: the protocol above ends each link with a last message, and a job has one channel of each tag.
   ~WordChannel();
   WordChannel(const WordChannel&) = delete;
   WordChannel& operator=(const WordChannel&) = delete;

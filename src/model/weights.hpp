@@ -29,7 +29,7 @@ MatrixPart part_of(const Architecture& architecture, const Shard& shard, TensorR
 
 /// The type in which a stored matrix is packed. Natively, a quantised value matrix is widened to bf16: what its rounded
 /// activations get wrong at the first positions, to which most heads attend, reaches every later one. On SmolLM2 this
-/// takes the error of the logits from up to 1.5e-2 to 1e-2, for 3 % more bytes.
+/// takes the error of the logits from up to 1.5e-2 to 1e-2, for 5 % more bytes.
 ops::WeightType packed_type(TensorRole role, ops::WeightType stored, WeightFormat format);
 
 /// The layers to load, or all of them if `chosen` is empty. Throws UserError naming `source` and its layer count unless

@@ -7,9 +7,9 @@
 namespace pipespec::pipeline {
 
 /// Right after a rollback the stage below has not answered yet, and a step at once would go without drafts. Where the
-/// answer usually takes a small part of a pass (a drafter without a model, a fast one on the next core), waiting for it is
-/// worth far more than it costs; where it takes longer, stepping at once is. This learns which of the two holds from the
-/// answers seen, and tries again now and then. Times are seconds on any clock. Not thread-safe.
+/// answer usually takes a small part of a pass (a drafter without a model, a fast one on the next core), waiting for it
+/// is worth far more than it costs; where it takes longer, stepping at once is. This learns which of the two holds from
+/// the answers seen, and tries again now and then. Times are seconds on any clock. Not thread-safe.
 class Patience {
  public:
   /// A pass of this stage took `seconds`.

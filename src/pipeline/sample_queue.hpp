@@ -13,9 +13,9 @@ namespace pipespec::pipeline {
 
 /// A prompt to decode.
 struct Request {
-  std::int64_t key = 0;     ///< the queue's own name for it
+  std::int64_t key = 0;  ///< the queue's own name for it
   std::vector<Token> prompt;
-  Position max_length = 0;  ///< prompt and output together
+  Position max_length = 0;                       ///< prompt and output together
   FinishReason at_limit = FinishReason::length;  ///< why the sequence ends at max_length
 };
 
@@ -29,8 +29,8 @@ struct Answer {
   FinishReason finish = FinishReason::length;
 };
 
-/// The target's side of a run, called by its StageWorker on its thread. Calls are on the way from one pass to the next, so
-/// they should take microseconds; `answered` may take longer.
+/// The target's side of a run, called by its StageWorker on its thread. Calls are on the way from one pass to the next,
+/// so they should take microseconds; `answered` may take longer.
 class SampleQueue {
  public:
   virtual ~SampleQueue() = default;

@@ -10,8 +10,8 @@
 
 namespace pipespec::pipeline {
 
-/// The leader's end. Every forward pass is sent to the peers before the leader computes its own shard; what a pass needs
-/// of a truncated cache travels with it. The peers run `serve_shared_model`. Keeps references; main thread only.
+/// The leader's end. Every forward pass is sent to the peers before the leader computes its own shard; what a pass
+/// needs of a truncated cache travels with it. The peers run `serve_shared_model`. Keeps references; main thread only.
 class SharedModel final : public model::LanguageModel {
  public:
   SharedModel(model::LanguageModel& own_shard, comm::WordChannel& channel, std::vector<int> peers)
@@ -35,7 +35,8 @@ class SharedModel final : public model::LanguageModel {
   std::vector<int> peers_;
 };
 
-/// A peer's end: runs the leader's passes on this rank's shard until the leader releases it. Sleeps while there are none.
+/// A peer's end: runs the leader's passes on this rank's shard until the leader releases it. Sleeps while there are
+/// none.
 void serve_shared_model(model::LanguageModel& own_shard, comm::WordChannel& channel, int leader);
 
 }  // namespace pipespec::pipeline

@@ -11,9 +11,7 @@ namespace pipespec::pipeline {
 using namespace decoding;
 
 StageWorker::StageWorker(StageParts parts)
-    : parts_(std::move(parts)),
-      stage_(parts_.options, parts_.newest),
-      traces_(parts_.options.index, *parts_.clock) {
+    : parts_(std::move(parts)), stage_(parts_.options, parts_.newest), traces_(parts_.options.index, *parts_.clock) {
   const StageOptions& options = stage_.options();
   expect(options.has_model ? parts_.model != nullptr : parts_.drafter != nullptr, "a stage has something to work with");
   expect(!options.is_target() || parts_.queue != nullptr, "the target has a queue");

@@ -26,18 +26,18 @@ struct StageParts {
   std::vector<int> leaders;              ///< [stage] rank that speaks for the stage
   comm::WordChannel* channel = nullptr;  ///< reaches all of them
   const RunClock* clock = nullptr;
-  model::LanguageModel* model = nullptr;   ///< of a stage with a model
-  decoding::Drafter* drafter = nullptr;    ///< of stage 0 without one
-  SampleQueue* queue = nullptr;            ///< of the target
-  int sequences_in_flight = 1;             ///< at the target
-  SequenceId newest;                       ///< sequences that earlier runs on this channel used up
+  model::LanguageModel* model = nullptr;                 ///< of a stage with a model
+  decoding::Drafter* drafter = nullptr;                  ///< of stage 0 without one
+  SampleQueue* queue = nullptr;                          ///< of the target
+  int sequences_in_flight = 1;                           ///< at the target
+  SequenceId newest;                                     ///< sequences that earlier runs on this channel used up
   std::function<void(SequenceId, StageTrace)> on_trace;  ///< a sequence has ended here
   std::function<void()> on_poll;  ///< called before every look for messages; tests delay here. May be empty
 };
 
-/// Drives a decoding::Stage from the first sample to the last: applies what has arrived, runs the next pass, applies what
-/// arrived meanwhile, completes the pass, sends what it caused. Nothing on that way blocks. When there is nothing to do it
-/// sleeps (comm::Backoff). Main thread only.
+/// Drives a decoding::Stage from the first sample to the last: applies what has arrived, runs the next pass, applies
+/// what arrived meanwhile, completes the pass, sends what it caused. Nothing on that way blocks. When there is nothing
+/// to do it sleeps (comm::Backoff). Main thread only.
 class StageWorker {
  public:
   explicit StageWorker(StageParts parts);

@@ -15,8 +15,8 @@ namespace pipespec::pipeline {
 namespace {
 
 std::filesystem::path write_model(const comm::Communicator& world) {
-  const std::filesystem::path path = std::filesystem::temp_directory_path() /
-                                     ("shared_model_test." + std::to_string(world.size()) + ".gguf");
+  const std::filesystem::path path =
+      std::filesystem::temp_directory_path() / ("shared_model_test." + std::to_string(world.size()) + ".gguf");
   if (world.rank() == 0) {
     testing::TinyModel tiny;
     tiny.heads = 6;
@@ -50,8 +50,9 @@ TEST(SharedModel, PeersComputeWhatTheLeaderSaysAndAgreeWithThemselves) {
   const std::filesystem::path path = write_model(world);
   comm::MpiGroup group(world);
   const auto checkpoint = model::Checkpoint::open(path);
-  model::Transformer shard(checkpoint, {.weights = model::WeightFormat::native, .layers = {}, .slots = 1, .context = 64, .threads = 1},
-                           &group);
+  model::Transformer shard(
+      checkpoint, {.weights = model::WeightFormat::native, .layers = {}, .slots = 1, .context = 64, .threads = 1},
+      &group);
   std::vector<int> peers(world.size() - 1);
   std::iota(peers.begin(), peers.end(), 1);
   if (world.rank() == 0) {

@@ -135,8 +135,14 @@ struct Chain {
   SequenceId run(ListQueue& queue, SequenceId newest = {}) {
     ToyLanguageModel model(models, world.rank(), in_flight);
     StageParts parts;
-    parts.options = {.index = {world.rank()}, .stages = world.size(), .schedule = schedule, .window = 8, .max_ahead = 24,
-                     .lookahead = 4, .has_model = true, .end_tokens = {models.end_token}};
+    parts.options = {.index = {world.rank()},
+                     .stages = world.size(),
+                     .schedule = schedule,
+                     .window = 8,
+                     .max_ahead = 24,
+                     .lookahead = 4,
+                     .has_model = true,
+                     .end_tokens = {models.end_token}};
     for (int r = 0; r < world.size(); ++r) parts.leaders.push_back(r);
     parts.channel = &*channel;
     parts.clock = &clock;

@@ -13,7 +13,9 @@ using namespace decoding;
 
 class EveryMessage : public ::testing::TestWithParam<Message> {};
 
-TEST_P(EveryMessage, ComesBackAsItWas) { EXPECT_EQ(decode(encode(GetParam())), GetParam()); }
+TEST_P(EveryMessage, ComesBackAsItWas) {
+  EXPECT_EQ(decode(encode(GetParam())), GetParam());
+}
 
 INSTANTIATE_TEST_SUITE_P(Wire, EveryMessage,
                          ::testing::Values(Tokens{{3}, 4, 5, 6, {7, 8}}, Tokens{{3}, 0, 5, 0, {}},

@@ -1,5 +1,5 @@
-/// `main` of tests that run under mpirun: one MPI session, output of rank 0 (and of any rank that fails), and a verdict that
-/// all ranks share.
+/// `main` of tests that run under mpirun: one MPI session, output of rank 0 (and of any rank that fails), and a verdict
+/// that all ranks share.
 #include <gtest/gtest.h>
 
 #include <cstdio>

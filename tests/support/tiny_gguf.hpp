@@ -26,9 +26,9 @@ struct TinyModel {
   int context = 512;
   float rms_epsilon = 1e-5f;
   float rope_base = 10000;
-  bool rope_factors = false;                    ///< write rope_freqs.weight, as LLaMA 3.1 has it
-  bool tied = true;                             ///< no output.weight: the embedding makes the logits
-  io::GgmlType type = io::GgmlType::f32;        ///< of the layers' matrices
+  bool rope_factors = false;                         ///< write rope_freqs.weight, as LLaMA 3.1 has it
+  bool tied = true;                                  ///< no output.weight: the embedding makes the logits
+  io::GgmlType type = io::GgmlType::f32;             ///< of the layers' matrices
   std::optional<io::GgmlType> vocabulary_type = {};  ///< of embedding and head; none: as `type`
   std::uint64_t seed = 1;
 };

@@ -1,0 +1,66 @@
+#include "app/placement.hpp"
+
+#include <gtest/gtest.h>
+
+#include <vector>
+
+namespace pipespec::app {
+namespace {
+
+using Threads = std::vector<int>;
+
+/// ngram, draft, target; the target on `shards` ranks.
+config::RunConfig three_stages(int shards = 1) {
+  config::RunConfig config;
+  config.stages.resize(3);
+  config.stages[0].drafter = config::DrafterKind::prompt_lookup;
+  config.stages[2].tensor_parallel = shards;
+  return config;
+}
+
+comm::Topology topology(int shards = 1) {
+  return comm::Topology({1, 1, shards});
+}
+
+std::vector<RankSite> unbound(int ranks, int cpus) {
+  return std::vector<RankSite>(ranks, {"a", cpus, cpus});
+}
+
+TEST(Threads, TheTargetAloneHasTheWholeHost) {
+  EXPECT_EQ(threads_of_ranks(three_stages(), topology(), unbound(3, 8), {2}), (Threads{0, 0, 8}));
+}
+
+TEST(Threads, ADrafterWithAModelTakesOneCoreAndOneWithoutNone) {
+  EXPECT_EQ(threads_of_ranks(three_stages(), topology(), unbound(3, 8), {0, 2}), (Threads{0, 0, 8}));
+  EXPECT_EQ(threads_of_ranks(three_stages(), topology(), unbound(3, 8), {0, 1, 2}), (Threads{0, 1, 7}));
+}
+
+TEST(Threads, EveryRankWithAModelHasOneEvenOnASmallHost) {
+  EXPECT_EQ(threads_of_ranks(three_stages(), topology(), unbound(3, 1), {1, 2}), (Threads{0, 1, 1}));
+}
+
+TEST(Threads, TheTargetsRanksShareWhatIsLeftOfTheirHost) {
+  EXPECT_EQ(threads_of_ranks(three_stages(2), topology(2), unbound(4, 8), {1, 2}), (Threads{0, 1, 3, 3}));
+}
+
+TEST(Threads, HostsAreCountedApart) {
+  std::vector<RankSite> sites = unbound(3, 8);
+  sites[2].host = "b";
+  EXPECT_EQ(threads_of_ranks(three_stages(), topology(), sites, {0, 1, 2}), (Threads{0, 1, 8}));
+}
+
+TEST(Threads, ABoundRankTakesTheCoresItIsBoundTo) {
+  const std::vector<RankSite> sites(3, {"a", 4, 16});
+  EXPECT_EQ(threads_of_ranks(three_stages(), topology(), sites, {0, 1, 2}), (Threads{0, 4, 4}));
+}
+
+TEST(Threads, WhatTheConfigurationSaysCounts) {
+  config::RunConfig config = three_stages();
+  config.stages[1].threads = 3;
+  EXPECT_EQ(threads_of_ranks(config, topology(), unbound(3, 8), {0, 1, 2}), (Threads{0, 3, 5}));
+  config.stages[2].threads = 2;
+  EXPECT_EQ(threads_of_ranks(config, topology(), unbound(3, 8), {0, 1, 2}), (Threads{0, 3, 2}));
+}
+
+}  // namespace
+}  // namespace pipespec::app
