@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <functional>
+#include <string_view>
 
 #include "app/commands.hpp"
 #include "app/exit_status.hpp"
@@ -41,6 +42,12 @@ class CommandLine {
   }
 
   int run(int argc, char** argv) {
+    const std::string_view name = argc > 1 ? argv[1] : "";
+    const auto has_name = [&](CLI::App* command) { return command->get_name() == name; };
+    if (!name.empty() && name[0] != '-' && app_.get_subcommands(has_name).empty()) {
+      fmt::print(stderr, "pipespec: there is no command {}: see pipespec --help\n", name);
+      return exit_wrong_request;
+    }
     try {
       app_.parse(argc, argv);
     } catch (const CLI::ParseError& e) {

@@ -22,8 +22,8 @@ Job open_job(const comm::Communicator& world, const std::string& file, const std
                file, rank, hashes[rank], hashes[0]);
     }
     validate(world.size() == topology.ranks(),
-             "{}: launched with {} ranks (the {} stages take {}): mpirun -n {} pipespec …", file, world.size(),
-             config.stages.size(), topology.ranks(), topology.ranks());
+             "{}: launched with {} ranks (its stages take {}): mpirun -n {} pipespec …", file, world.size(),
+             topology.ranks(), topology.ranks());
   });
   const comm::Place place = topology.place(world.rank());
   return {world, std::move(config), std::move(topology), place};

@@ -7,21 +7,30 @@
 
 namespace pipespec::app {
 
+namespace {
+
+std::vector<tasks::Sample> read_task(const config::TaskConfig& task, const text::Tokenizer& tokenizer,
+                                     Position target_context) try {
+  std::optional<tasks::SampleRange> range;
+  if (task.samples) range = {task.samples->first, task.samples->last};
+  auto samples = tasks::read_samples(tasks::preset_from_name(task.preset), task.file, range, tokenizer, std::nullopt);
+  for (const tasks::Sample& sample : samples) {
+    validate(std::ssize(sample.prompt) < target_context,
+             "the prompt of sample \"{}\" has {} tokens (the target's context is {}): leave it out with `samples:`, "
+             "or take a model with a longer context",
+             sample.id, sample.prompt.size(), target_context);
+  }
+  return samples;
+} catch (const UserError& error) {
+  reject("{}: {}", task.where, error.what());  // the reader does not know who asked for the file
+}
+
+}  // namespace
+
 std::vector<std::vector<tasks::Sample>> read_tasks(const config::RunConfig& config, const text::Tokenizer& tokenizer,
                                                    Position target_context) {
   std::vector<std::vector<tasks::Sample>> all;
-  for (const config::TaskConfig& task : config.tasks) {
-    std::optional<tasks::SampleRange> range;
-    if (task.samples) range = {task.samples->first, task.samples->last};
-    all.push_back(tasks::read_samples(tasks::preset_from_name(task.preset), task.file, range, tokenizer, std::nullopt));
-    for (const tasks::Sample& sample : all.back()) {
-      validate(
-          std::ssize(sample.prompt) < target_context,
-          "{}: the prompt of sample \"{}\" has {} tokens (the target's context is {}): leave it out with `samples:`, "
-          "or take a model with a longer context",
-          task.where, sample.id, sample.prompt.size(), target_context);
-    }
-  }
+  for (const config::TaskConfig& task : config.tasks) all.push_back(read_task(task, tokenizer, target_context));
   return all;
 }
 

@@ -125,7 +125,7 @@ class WrongInput(ExecutableTest):
             self.assert_refused(len(stages), "run", config, "--out", "/proc/out", says=["/proc/out"])
 
     def test_a_wrong_command_line(self):
-        self.assert_refused(1, "ran", says=["--help"])
+        self.assert_refused(1, "ran", says=["ran", "--help"])
         self.assert_refused(1, "run", says=["CONFIG"])
         self.assert_refused(1, "tokenize", self.tiny_model(), says=["--help"])
         self.assert_refused(1, "logits", self.tiny_model(), "--ids", "none.json", "--out", self.folder / "l.h5", says=["none.json"])
