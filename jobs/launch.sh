@@ -7,7 +7,7 @@ set -uo pipefail
 
 ranks=$1
 shift
-$PIPESPEC_MPIRUN -n "$ranks" "$@" &
+setsid $PIPESPEC_MPIRUN -n "$ranks" "$@" &  # a session of its own: what a terminal or `timeout` sends to the group stays here
 job=$!
 trap 'kill -USR1 "$job" 2>/dev/null' TERM INT USR1
 while :; do
@@ -15,4 +15,7 @@ while :; do
   status=$?
   kill -0 "$job" 2>/dev/null || break  # a signal ends the wait, not the job
 done
+wait "$job" 2>/dev/null  # the job may have ended while a signal was being answered: its status is remembered
+last=$?
+[ "$last" = 127 ] || status=$last
 exit "$status"

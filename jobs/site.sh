@@ -3,9 +3,6 @@
 # How an MPI job is launched on one machine. Ranks may outnumber cores, and threads place themselves.
 : "${PIPESPEC_MPIRUN:=mpirun --oversubscribe --bind-to none}"
 
-# Where models are kept.
-: "${PIPESPEC_MODELS:=models}"
-
 # Processes that compile at once.
 : "${PIPESPEC_BUILD_JOBS:=$(nproc)}"
 

@@ -56,7 +56,8 @@ class Run {
   void run_experiments();
   void experiment(int index, SequenceId& newest, Progress* progress);
   int conclude();
-  bool should_stop();
+  bool is_stopped();
+  bool is_late() const { return last_moment_ && steady_seconds() > *last_moment_; }
 
   Job job_;
   StageFiles files_;
@@ -135,8 +136,8 @@ void Run::begin_journal() {
 }
 
 /// At the target's leader.
-bool Run::should_stop() {
-  return stop_requested() || stop_board_.is_asked() || (last_moment_ && steady_seconds() > *last_moment_);
+bool Run::is_stopped() {
+  return stop_requested() || stop_board_.is_asked();
 }
 
 void Run::run_experiments() {
@@ -148,7 +149,7 @@ void Run::run_experiments() {
   SequenceId newest;
   for (int e = 0; e < static_cast<int>(job_.config.experiments.size()); ++e) {
     std::array<std::int64_t, 2> decision{};  // whether to run it; the newest sequence
-    if (job_.is_target_leader()) decision = {!target_.todo[e].empty() && !should_stop() ? 1 : 0, newest.value};
+    if (job_.is_target_leader()) decision = {!target_.todo[e].empty() && !is_stopped() && !is_late() ? 1 : 0, newest.value};
     job_.world.broadcast(decision, job_.topology.target_leader());
     newest.value = static_cast<std::int32_t>(decision[1]);
     if (decision[0] != 0) experiment(e, newest, progress ? &*progress : nullptr);
@@ -161,7 +162,7 @@ void Run::experiment(int index, SequenceId& newest, Progress* progress) {
   std::optional<RunQueue> queue;
   if (job_.is_target_leader()) {
     context.emplace(RunContext{job_.config, target_.samples, *files_.tokenizer, positions_, *journal_, *progress,
-                               [this] { return should_stop(); }});
+                               [this] { return is_stopped(); }, [this] { return is_late(); }});
     queue.emplace(*context, index, target_.todo[index]);
   }
   const Participant participant{job_, sites_, end_tokens_, *rank_, channel_, *clock_};
@@ -184,16 +185,20 @@ int Run::conclude() {
   together(job_.world, [&] {
     if (!job_.is_target_leader()) return;
     const results::Results results = results::read_journals(job_.config.output);
-    std::int64_t wanted = 0;
-    for (const auto& task : target_.samples) wanted += std::ssize(task) * std::ssize(job_.config.experiments);
-    is_complete[0] = std::ssize(results.samples) == wanted ? 1 : 0;
+    std::vector<results::SampleKey> completed;  // in ascending order, as the results are
+    for (const results::CompletedSample& done : results.samples) completed.push_back(results::key_of(done.sample));
+    std::size_t left = 0;
+    for (int e = 0; e < static_cast<int>(job_.config.experiments.size()); ++e) {
+      left += samples_left(target_.samples, e, completed).size();
+    }
+    is_complete[0] = left == 0 ? 1 : 0;
     const std::filesystem::path file = results::results_path(job_.config.output);
     results::write_results_file(file, results);
     fmt::print("{}", results::format_table(results));
     fmt::print("\nresults: {}\n", file.string());
     if (is_complete[0] == 0) {
       fmt::print(stderr, "stopped early with {} of {} samples done: run the same command to go on\n",
-                 results.samples.size(), wanted);
+                 completed.size(), completed.size() + left);
     }
   });
   job_.world.broadcast(is_complete, job_.topology.target_leader());

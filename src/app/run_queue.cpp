@@ -15,7 +15,7 @@ const tasks::Sample& RunQueue::sample(const results::SampleKey& key) const {
 }
 
 std::optional<pipeline::Request> RunQueue::next() {
-  if (next_ == todo_.size() || run_.should_stop()) return std::nullopt;
+  if (next_ == todo_.size() || run_.is_late()) return std::nullopt;
   const auto key = static_cast<std::int64_t>(next_++);
   const std::vector<Token>& prompt = sample(todo_[key]).prompt;
   texts_.try_emplace(key, run_.tokenizer, run_.config.generation.stop);

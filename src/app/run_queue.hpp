@@ -27,7 +27,8 @@ struct RunContext {
   Position context = 0;  ///< positions the target has room for
   results::Journal& journal;
   Progress& progress;
-  std::function<bool()> should_stop;  ///< a signal, or the end of the job's time
+  std::function<bool()> is_stopped;  ///< a signal has asked the job to end: samples in flight are dropped
+  std::function<bool()> is_late;     ///< the end of the job's time is near: no new sample is begun
 };
 
 /// Hands out the samples that are still to be done, in the order of the data sets, and puts each answer into the
@@ -38,7 +39,7 @@ class RunQueue final : public pipeline::SampleQueue {
   RunQueue(const RunContext& run, int experiment, std::vector<results::SampleKey> todo);
 
   std::optional<pipeline::Request> next() override;
-  bool should_abandon() override { return run_.should_stop(); }
+  bool should_abandon() override { return run_.is_stopped(); }
   std::optional<std::size_t> commit(std::int64_t key, std::span<const Token> tokens) override;
   void answered(pipeline::Answer answer) override;
 

@@ -30,7 +30,7 @@ void Backoff::pause() {
     sharpen_timers();
     since_ = now;
   }
-  std::this_thread::sleep_for(std::clamp<std::chrono::nanoseconds>((now - since_) / 32, 20us, 1ms));
+  std::this_thread::sleep_for(std::clamp<std::chrono::nanoseconds>((now - since_) / 8, 20us, 1ms));
 }
 
 }  // namespace pipespec::comm

@@ -3,6 +3,7 @@
 #include <span>
 
 #include "comm/mpi_call.hpp"
+#include "comm/session.hpp"
 #include "comm/tags.hpp"
 
 namespace pipespec::comm {
@@ -15,6 +16,16 @@ StopBoard::StopBoard(const Communicator& comm, int decider) : comm_(comm), decid
     if (rank == decider_) continue;
     PIPESPEC_MPI(MPI_Irecv(&words_[rank], 1, MPI_INT32_T, rank, static_cast<int>(Tag::stop_request), comm_.get(),
                            &requests_[rank]));
+  }
+}
+
+StopBoard::~StopBoard() {
+  if (!Session::is_initialised()) return;
+  requests_.push_back(sent_);
+  for (MPI_Request& request : requests_) {
+    if (request == MPI_REQUEST_NULL) continue;
+    MPI_Cancel(&request);
+    MPI_Wait(&request, MPI_STATUS_IGNORE);
   }
 }
 

@@ -15,6 +15,9 @@ namespace pipespec::comm {
 class StopBoard {
  public:
   StopBoard(const Communicator& comm, int decider);
+
+  /// Without close(), on an error path: withdraws what is still open.
+  ~StopBoard();
   StopBoard(const StopBoard&) = delete;
   StopBoard& operator=(const StopBoard&) = delete;
 

@@ -30,6 +30,7 @@ SequenceId StageWorker::run() {
   comm::Backoff backoff;
   for (;;) {
     bool is_busy = receive_messages();
+    send_messages();
     close_ended();  // frees the slots that sequences begun by the same messages will need
     if (stage_.options().is_target()) feed();
     send_messages();
