@@ -198,9 +198,7 @@ bool SequenceState::has_work() const {
 }
 
 bool SequenceState::expects_drafts() const {
-  // No draft can be in time for the prompt itself.
-  return !is_synchronous() && !options_->is_first() && may_step() && kv_length_ > 0 && draft_.empty() &&
-         !is_below_silent_;
+  return !is_synchronous() && !options_->is_first() && may_step() && draft_.empty() && !is_below_silent_;
 }
 
 /// A draft is only worth a row if its successor can be committed: none after an end token, none at the limit.
