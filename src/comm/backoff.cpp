@@ -1,5 +1,6 @@
 #include "comm/backoff.hpp"
 
+#include <sched.h>
 #include <sys/prctl.h>
 
 #include <algorithm>
@@ -11,7 +12,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr std::int64_t spins = 16;  // a poll of MPI takes about a microsecond, so this is some 20 µs
+constexpr std::int64_t yields = 16;  // a poll of MPI takes about a microsecond, so this is some 20 µs
 
 /// The kernel may round sleeps up by 50 µs; a stage that waits for drafts wants them shorter.
 void sharpen_timers() {
@@ -22,15 +23,16 @@ void sharpen_timers() {
 }  // namespace
 
 void Backoff::pause() {
-  // No sched_yield: where a busy thread shares the core, it would take its whole time slice, some milliseconds, while
-  // one that wakes from a sleep runs at once.
-  if (polls_++ < spins) return;
+  if (polls_++ < yields) {
+    sched_yield();
+    return;
+  }
   const auto now = std::chrono::steady_clock::now();
-  if (polls_ == spins + 1) {
+  if (polls_ == yields + 1) {
     sharpen_timers();
     since_ = now;
   }
-  std::this_thread::sleep_for(std::clamp<std::chrono::nanoseconds>((now - since_) / 8, 20us, 1ms));
+  std::this_thread::sleep_for(std::clamp<std::chrono::nanoseconds>((now - since_) / 32, 20us, 1ms));
 }
 
 }  // namespace pipespec::comm

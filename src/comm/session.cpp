@@ -12,10 +12,6 @@
 namespace pipespec::comm {
 
 Session::Session() {
-  // Open MPI yields the core in every call that finds nothing where ranks outnumber cores; a rank that shares its core
-  // with a computing thread then loses it for a whole time slice. Waiting is ours (Backoff). What the user has set
-  // stays.
-  setenv("OMPI_MCA_mpi_yield_when_idle", "0", 0);
   int granted = MPI_THREAD_SINGLE;
   PIPESPEC_MPI(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_FUNNELED, &granted));
   if (granted < MPI_THREAD_FUNNELED) throw Failure("MPI grants no thread support (MPI_THREAD_FUNNELED is needed)");
