@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# From a fresh clone to a result: installs the packages, builds, gets a small model, and decodes a dozen real prompts
+# From a fresh clone to a result: installs the packages, builds, gets a small model, and decodes 13 real prompts
 # with the target alone, with the synchronous chain and with the asynchronous pipeline. Safe to run again: what is done
 # is not done twice, and a run that was cut off goes on.
 set -euo pipefail

@@ -18,7 +18,6 @@ struct Job {
   comm::Place place;  ///< of this rank
 
   const config::StageConfig& stage() const { return config.stages[place.stage.value]; }
-  const config::StageConfig& target() const { return config.stages.back(); }
   bool is_target_leader() const { return world.rank() == topology.target_leader(); }
 };
 
