@@ -1,12 +1,14 @@
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <vector>
 
 #include "app/commands.hpp"
 #include "app/exit_status.hpp"
-#include "app/weight_names.hpp"
+#include "app/format_names.hpp"
 #include "core/clock.hpp"
 #include "core/error.hpp"
 #include "device/device.hpp"
@@ -33,6 +35,14 @@ struct Measurement {
   model::OperationTimes times;     // seconds a pass, mean
 };
 
+std::unique_ptr<ops::InstructionSetGuard> use_instruction_set(const std::string& name) {
+  if (name.empty()) return nullptr;
+  const std::vector<std::string> available = ops::available_instruction_sets();
+  validate(std::find(available.begin(), available.end(), name) != available.end(),
+           "--instruction-set {} (this machine and build have {})", name, fmt::join(available, ", "));
+  return std::make_unique<ops::InstructionSetGuard>(name);
+}
+
 MachineRates measure_machine(int threads) {
   device::Stream stream(device::Device::host(), threads);
   return {threads, ops::measure_copy_bandwidth(stream), ops::measure_read_bandwidth(stream),
@@ -40,15 +50,15 @@ MachineRates measure_machine(int threads) {
 }
 
 /// Fills the cache up to `context` and times passes over `rows` rows there.
-Measurement measure_passes(model::Transformer& model, int context, int rows, int repetitions) {
+Measurement measure_passes(model::Transformer& model, int context, int rows, int outputs, int repetitions) {
   std::vector<Token> tokens(context + rows);
   for (std::size_t i = 0; i < tokens.size(); ++i)
     tokens[i] = static_cast<Token>((i * 7919 + 13) % model.vocabulary_size());
   model.truncate(0, 0);
   const model::Segment prompt{0, 0, std::span(tokens).first(context), 0};
-  model.forward({&prompt, 1}, {});
-  std::vector<Token> next(rows);
-  const model::Segment pass{0, context, std::span(tokens).subspan(context), rows};
+  if (context > 0) model.forward({&prompt, 1}, {});
+  std::vector<Token> next(outputs > 0 ? std::min(outputs, rows) : rows);
+  const model::Segment pass{0, context, std::span(tokens).subspan(context), static_cast<int>(next.size())};
   Measurement result;
   result.context = context;
   result.rows = rows;
@@ -66,7 +76,9 @@ Measurement measure_passes(model::Transformer& model, int context, int rows, int
   result.minimum = seconds.front();
   result.median = seconds[seconds.size() / 2];
   result.gb = model.weight_bytes() / result.median * 1e-9;
-  result.gflops = 2.0 * model.multiply_adds_per_row() * rows / result.median * 1e-9;
+  const double multiply_adds = static_cast<double>(model.multiply_adds_per_row()) * rows -
+                               static_cast<double>(model.head_multiply_adds()) * (rows - std::ssize(next));
+  result.gflops = 2.0 * multiply_adds / result.median * 1e-9;
   return result;
 }
 
@@ -78,7 +90,10 @@ void print_table(const std::vector<MachineRates>& machine, const std::vector<Mea
   fmt::print("\n{:>7} {:>7} {:>5} {:>10} {:>9} {:>6} {:>7} {:>8}   time by operation, % of the pass\n", "threads",
              "context", "rows", "median ms", "min ms", "ratio", "GB/s", "GFLOP/s");
   double one_row = 0;
+  int threads = 0, context = -1;
   for (const Measurement& m : all) {
+    if (m.threads != threads || m.context != context) one_row = 0;
+    threads = m.threads, context = m.context;
     if (m.rows == 1) one_row = m.median;
     fmt::print("{:>7} {:>7} {:>5} {:>10.3f} {:>9.3f} {:>6} {:>7.1f} {:>8.1f}  ", m.threads, m.context, m.rows,
                m.median * 1e3, m.minimum * 1e3, one_row > 0 ? fmt::format("{:.2f}", m.median / one_row) : "-", m.gb,
@@ -93,7 +108,7 @@ void print_table(const std::vector<MachineRates>& machine, const std::vector<Mea
   }
 }
 
-void print_json(const std::string& path, const std::vector<MachineRates>& machine,
+void print_json(const std::string& path, std::int64_t weight_bytes, const std::vector<MachineRates>& machine,
                 const std::vector<Measurement>& all) {
   Json json;
   json["machine"] = {{"device", device::Device::host().name()}, {"instruction_set", ops::instruction_set()}};
@@ -104,6 +119,7 @@ void print_json(const std::string& path, const std::vector<MachineRates>& machin
                                         {"dot_gflop_per_s", m.dot_gflops}});
   }
   json["model"] = path;
+  json["weight_bytes"] = weight_bytes;
   json["results"] = Json::array();
   for (const Measurement& m : all) {
     Json operations;
@@ -125,6 +141,7 @@ void print_json(const std::string& path, const std::vector<MachineRates>& machin
 }  // namespace
 
 int bench_forward_command(const BenchForwardArguments& arguments) {
+  const auto guard = use_instruction_set(arguments.instruction_set);
   const auto checkpoint = model::Checkpoint::open(arguments.model);
   const int longest = *std::max_element(arguments.context.begin(), arguments.context.end()) +
                       *std::max_element(arguments.rows.begin(), arguments.rows.end());
@@ -132,6 +149,7 @@ int bench_forward_command(const BenchForwardArguments& arguments) {
            "--context and --rows ask for {} positions (the model's context is {}): ask for fewer", longest,
            checkpoint->architecture().context);
   model::Transformer model(checkpoint, {.weights = weight_format_from_name(arguments.weights),
+                                        .kv_cache = kv_type_from_name(arguments.kv_cache),
                                         .layers = {},
                                         .slots = 1,
                                         .context = longest,
@@ -143,13 +161,13 @@ int bench_forward_command(const BenchForwardArguments& arguments) {
     model.set_threads(threads);
     for (const int context : arguments.context) {
       for (const int rows : arguments.rows) {
-        all.push_back(measure_passes(model, context, rows, arguments.repetitions));
+        all.push_back(measure_passes(model, context, rows, arguments.outputs, arguments.repetitions));
         all.back().threads = threads;
       }
     }
   }
   if (arguments.is_json) {
-    print_json(arguments.model, machine, all);
+    print_json(arguments.model, model.weight_bytes(), machine, all);
   } else {
     print_table(machine, all);
   }

@@ -19,14 +19,10 @@ namespace {
 
 constexpr double mib = 1024.0 * 1024.0;
 
-std::string_view unbound(const RankSite& site) {
-  return site.cpus < site.host_cpus ? "bound" : "unbound";
-}
-
 /// Which ranks do what, and the memory each of them will take.
 void print_ranks(const config::RunConfig& config, const std::vector<StageFiles>& files, const comm::Topology& topology,
                  const std::vector<RankSite>& sites, Position positions) {
-  fmt::print("{:>4}  {:<14} {:<20} {:>5}  {:>11} {:>10} {:>12} {:>11}\n", "rank", "stage", "host", "cpus",
+  fmt::print("{:>4}  {:<14} {:<20} {:>8}  {:>11} {:>10} {:>12} {:>11}\n", "rank", "stage", "host", "cpus",
              "weights MiB", "KV MiB", "workspace MiB", "total MiB");
   for (int rank = 0; rank < topology.ranks(); ++rank) {
     const comm::Place place = topology.place(rank);
@@ -34,7 +30,7 @@ void print_ranks(const config::RunConfig& config, const std::vector<StageFiles>&
     const std::string name =
         topology.shards(place.stage) > 1 ? fmt::format("{}.{}", stage.name, place.shard) : stage.name;
     const RankSite& site = sites[rank];
-    fmt::print("{:>4}  {:<14} {:<20} {:>5}  ", rank, name, site.host, site.cpus);
+    fmt::print("{:>4}  {:<14} {:<20} {:>8}  ", rank, name, site.host, site.cpus);
     if (const auto& checkpoint = files[place.stage.value].checkpoint) {
       const model::MemoryPlan plan = model::memory_plan(*checkpoint, model_options(config, stage, positions),
                                                         {place.shard, topology.shards(place.stage)});
@@ -77,10 +73,14 @@ void check(const RunArguments& arguments, const std::vector<RankSite>& launched)
   fmt::print("instruction set: {}\n", ops::instruction_set());
   fmt::print("vocabularies: the same {} tokens in every stage with a model\n",
              files.back().tokenizer->vocabulary_size());
+  const auto chat = chat_format_of(config);
+  const bool has_template = !files.back().tokenizer->chat_template().empty();
+  fmt::print("chat form: {}\n", chat           ? text::name(*chat)
+                                : has_template ? text::name(text::chat_format_of(*files.back().tokenizer))
+                                               : "none (the model has no template)");
   fmt::print("positions of the longest sample: {}\n\n", positions);
   print_ranks(config, files, topology, sites, positions);
-  fmt::print("cpus: {} on {} of this host's {}\n\nexperiments:\n", unbound(sites[0]), sites[0].cpus,
-             sites[0].host_cpus);
+  fmt::print("\nexperiments:\n");
   print_experiments(config, topology, sites);
   std::int64_t count = 0;
   for (const auto& task : samples) count += std::ssize(task);

@@ -1,12 +1,23 @@
 #include "app/command_line.hpp"
 
+#include <fmt/format.h>
+
 #include <CLI/CLI.hpp>
+#include <cerrno>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
 #include <functional>
+#include <string>
 #include <string_view>
+#include <thread>
 
 #include "app/commands.hpp"
 #include "app/exit_status.hpp"
+#include "app/stop_signal.hpp"
 #include "comm/session.hpp"
+#include "core/error.hpp"
 #include "core/log.hpp"
 
 namespace pipespec::app {
@@ -26,6 +37,28 @@ int under_mpi(const std::function<int(const comm::Communicator&)>& command) {
   return status;
 }
 
+/// A text as YAML takes it, whatever is in it.
+std::string yaml_text(const std::string& text) {
+  std::string quoted = "'";
+  for (const char c : text) quoted += c == '\'' ? std::string("''") : std::string(1, c);
+  return quoted + "'";
+}
+
+/// A wrong command line is wrong on every rank of a launch; one of them says so. Before MPI begins, only the launcher's
+/// environment tells the ranks apart (Open MPI, PMIx, Slurm).
+int refuse(std::string_view what) {
+  for (const char* name : {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "SLURM_PROCID"}) {
+    const char* rank = std::getenv(name);
+    if (rank == nullptr) continue;
+    if (rank == std::string_view("0")) break;
+    std::this_thread::sleep_for(
+        std::chrono::seconds(2));  // the launcher ends all ranks when one ends, also the one that speaks
+    return exit_wrong_request;
+  }
+  fmt::print(stderr, "pipespec: {}: see pipespec --help\n", what);
+  return exit_wrong_request;
+}
+
 /// Declares the options of each command. Every declaration binds its arguments and says what to run.
 class CommandLine {
  public:
@@ -36,6 +69,7 @@ class CommandLine {
     add_check();
     add_generate();
     add_tokenize();
+    add_inspect();
     add_logits();
     add_export();
     add_bench();
@@ -45,16 +79,14 @@ class CommandLine {
     const std::string_view name = argc > 1 ? argv[1] : "";
     const auto has_name = [&](CLI::App* command) { return command->get_name() == name; };
     if (!name.empty() && name[0] != '-' && app_.get_subcommands(has_name).empty()) {
-      fmt::print(stderr, "pipespec: there is no command {}: see pipespec --help\n", name);
-      return exit_wrong_request;
+      return refuse(fmt::format("there is no command {}", name));
     }
     try {
       app_.parse(argc, argv);
     } catch (const CLI::ParseError& e) {
       const bool is_wrong = e.get_exit_code() != 0;
       if (!is_wrong) return app_.exit(e);
-      fmt::print(stderr, "pipespec: {}: see pipespec --help\n", e.what());
-      return exit_wrong_request;
+      return refuse(e.what());
     }
     return command_();
   }
@@ -73,8 +105,11 @@ class CommandLine {
         add_configured("run", "Run every experiment of the file on every task", run_.config, run_.overrides);
     command->add_option("--out", out_, "output directory, in place of the file's");
     command->callback([this] {
-      if (!out_.empty()) run_.overrides.push_back("output=" + out_);
-      command_ = [this] { return under_mpi([this](const auto& world) { return run_command(world, run_); }); };
+      if (!out_.empty()) run_.overrides.push_back("output=" + yaml_text(out_));
+      command_ = [this] {
+        catch_stop_signals();
+        return under_mpi([this](const auto& world) { return run_command(world, run_); });
+      };
     });
   }
 
@@ -93,13 +128,17 @@ class CommandLine {
     command->add_flag("--raw", generate_.is_raw, "send the prompt as it is, not as a user's message of a chat");
     command->add_option("--experiment", generate_.experiment, "label of the experiment to use (default: the last)");
     command->callback([this] {
-      command_ = [this] { return under_mpi([this](const auto& world) { return generate_command(world, generate_); }); };
+      command_ = [this] {
+        catch_stop_signals();
+        return under_mpi([this](const auto& world) { return generate_command(world, generate_); });
+      };
     });
   }
 
   void add_tokenize() {
     CLI::App* command = app_.add_subcommand("tokenize", "Text to token ids, or back");
-    command->add_option("MODEL", tokenize_.model, "model file")->required();
+    command->add_option("MODEL", tokenize_.model, "GGUF file, or folder of a model or of a tokenizer alone")
+        ->required();
     auto* input = command->add_option_group("input")->require_option(1);
     input->add_option("--text", tokenize_.text, "the text (with --decode: a list of ids)");
     input->add_option("--jsonl", tokenize_.jsonl,
@@ -108,12 +147,20 @@ class CommandLine {
     command->callback([this] { command_ = [this] { return tokenize_command(tokenize_); }; });
   }
 
+  void add_inspect() {
+    CLI::App* command = app_.add_subcommand("inspect", "What a model's files hold: tensors, architecture, tokenizer");
+    command->add_option("MODEL", inspect_.model, "GGUF file, or folder as Hugging Face writes it")->required();
+    command->callback([this] { command_ = [this] { return inspect_command(inspect_); }; });
+  }
+
   void add_logits() {
     CLI::App* command = app_.add_subcommand("logits", "The logits of a list of token ids");
-    command->add_option("MODEL", logits_.model, "model file")->required();
+    command->add_option("MODEL", logits_.model, "GGUF file, or folder as Hugging Face writes it")->required();
     command->add_option("--ids", logits_.ids, "JSON file with a list of token ids")->required();
     command->add_option("--out", logits_.out, "HDF5 file to write: /ids [n], /logits [n, vocabulary]")->required();
     command->add_option("--weights", logits_.weights, "native, bf16 or f32")->capture_default_str();
+    command->add_option("--kv-cache", logits_.kv_cache, "auto (f32 beside f32 weights, else f16), f16 or f32")
+        ->capture_default_str();
     command->add_option("--chunk", logits_.chunk, "rows of a pass (default: all at once)")->check(CLI::PositiveNumber);
     command->add_option("--threads", logits_.threads, "default: all cores")->check(CLI::PositiveNumber);
     command->callback([this] { command_ = [this] { return logits_command(logits_); }; });
@@ -130,14 +177,23 @@ class CommandLine {
   void add_bench() {
     CLI::App* bench = app_.add_subcommand("bench", "Micro-benchmarks")->require_subcommand(1);
     CLI::App* command = bench->add_subcommand("forward", "Time of a forward pass by rows, threads and context");
-    command->add_option("MODEL", bench_.model, "model file")->required();
+    command->add_option("MODEL", bench_.model, "GGUF file, or folder as Hugging Face writes it")->required();
     const auto list = [&](const char* name, std::vector<int>& values, const char* what) {
       command->add_option(name, values, what)->delimiter(',')->check(CLI::PositiveNumber)->capture_default_str();
     };
     list("--rows", bench_.rows, "rows of a pass");
     list("--threads", bench_.threads, "threads");
-    list("--context", bench_.context, "positions in the cache");
+    command->add_option("--context", bench_.context, "positions in the cache")
+        ->delimiter(',')
+        ->check(CLI::NonNegativeNumber)
+        ->capture_default_str();
+    command->add_option("--outputs", bench_.outputs, "how many of the last rows want their next token (default: all)")
+        ->check(CLI::PositiveNumber);
     command->add_option("--weights", bench_.weights, "native, bf16 or f32")->capture_default_str();
+    command->add_option("--kv-cache", bench_.kv_cache, "auto (f32 beside f32 weights, else f16), f16 or f32")
+        ->capture_default_str();
+    command->add_option("--instruction-set", bench_.instruction_set,
+                        "one of those this machine has (default: the best), to see what another machine would do");
     command->add_option("--repetitions", bench_.repetitions, "passes timed")
         ->check(CLI::PositiveNumber)
         ->capture_default_str();
@@ -150,6 +206,7 @@ class CommandLine {
   std::string out_;
   GenerateArguments generate_;
   TokenizeArguments tokenize_;
+  InspectArguments inspect_;
   LogitsArguments logits_;
   ExportArguments export_;
   BenchForwardArguments bench_;
@@ -159,7 +216,11 @@ class CommandLine {
 }  // namespace
 
 int run_command_line(int argc, char** argv) {
-  return CommandLine().run(argc, argv);
+  const int status = CommandLine().run(argc, argv);
+  if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
+    throw Failure(fmt::format("the standard output cannot be written ({})", std::strerror(errno)));
+  }
+  return status;
 }
 
 }  // namespace pipespec::app

@@ -29,11 +29,16 @@ struct TokenizeArguments {
   bool decode = false;
 };
 
+struct InspectArguments {
+  std::string model;
+};
+
 struct LogitsArguments {
   std::string model;
   std::string ids;  ///< JSON file: a list of token ids
   std::string out;  ///< HDF5 file
   std::string weights = "native";
+  std::string kv_cache = "auto";
   int chunk = 0;  ///< rows of a pass; 0: all at once
   int threads = 0;
 };
@@ -49,7 +54,10 @@ struct BenchForwardArguments {
   std::vector<int> rows = {1, 2, 4, 8, 16, 32, 64};
   std::vector<int> threads = {1};
   std::vector<int> context = {128};
+  int outputs = 0;              ///< 0: all rows
+  std::string instruction_set;  ///< empty: the best there is
   std::string weights = "native";
+  std::string kv_cache = "auto";
   int repetitions = 7;
   bool is_json = false;
 };
@@ -61,6 +69,7 @@ int generate_command(const comm::Communicator& world, const GenerateArguments& a
 
 // One process.
 int tokenize_command(const TokenizeArguments& arguments);
+int inspect_command(const InspectArguments& arguments);
 int logits_command(const LogitsArguments& arguments);
 int export_command(const ExportArguments& arguments);
 int bench_forward_command(const BenchForwardArguments& arguments);

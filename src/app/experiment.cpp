@@ -35,7 +35,7 @@ comm::WordChannel make_leader_channel(const Job& job) {
 }
 
 SequenceId run_experiment(const Participant& participant, int index, pipeline::SampleQueue* queue, SequenceId newest,
-                          std::function<void(SequenceId, StageTrace)> on_trace, std::function<void()> on_poll) {
+                          std::function<void(SequenceId, StageTrace)> on_trace, const comm::OnPoll& on_poll) {
   const Job& job = participant.job;
   const config::ExperimentConfig& experiment = job.config.experiments[index];
   const auto place = std::find(experiment.stages.begin(), experiment.stages.end(), job.place.stage.value);
@@ -44,7 +44,7 @@ SequenceId run_experiment(const Participant& participant, int index, pipeline::S
   const std::vector<int> threads = threads_of_ranks(job.config, job.topology, participant.sites, experiment.stages);
   participant.rank.set_threads(std::max(1, threads[job.world.rank()]));
   if (!job.place.is_leader()) {
-    participant.rank.serve();
+    participant.rank.serve(on_poll);
     return newest;
   }
   pipeline::StageParts parts;
@@ -58,7 +58,7 @@ SequenceId run_experiment(const Participant& participant, int index, pipeline::S
   parts.sequences_in_flight = job.config.sequences_in_flight;
   parts.newest = newest;
   parts.on_trace = std::move(on_trace);
-  parts.on_poll = std::move(on_poll);
+  parts.on_poll = on_poll;
   newest = pipeline::StageWorker(std::move(parts)).run();
   participant.rank.release_peers();
   return newest;

@@ -30,6 +30,6 @@ comm::WordChannel make_leader_channel(const Job& job);
 /// experiment `index` says. Ranks outside its chain return at once. Sequence ids go on from `newest`; returns the
 /// newest at the target's leader.
 SequenceId run_experiment(const Participant& participant, int index, pipeline::SampleQueue* queue, SequenceId newest,
-                          std::function<void(SequenceId, StageTrace)> on_trace, std::function<void()> on_poll);
+                          std::function<void(SequenceId, StageTrace)> on_trace, const comm::OnPoll& on_poll);
 
 }  // namespace pipespec::app

@@ -12,6 +12,7 @@
 #include "app/stop_matcher.hpp"
 #include "app/stop_signal.hpp"
 #include "app/workload.hpp"
+#include "comm/stop_board.hpp"
 #include "core/error.hpp"
 #include "text/chat_template.hpp"
 
@@ -23,15 +24,19 @@ namespace {
 class StreamingQueue final : public pipeline::SampleQueue {
  public:
   StreamingQueue(std::vector<Token> prompt, Position max_length, const text::Tokenizer& tokenizer,
-                 const std::vector<std::string>& stops)
-      : prompt_(std::move(prompt)), max_length_(max_length), tokenizer_(tokenizer), text_(tokenizer, stops) {}
+                 const std::vector<std::string>& stops, comm::StopBoard& stop_board)
+      : prompt_(std::move(prompt)),
+        max_length_(max_length),
+        tokenizer_(tokenizer),
+        stop_board_(stop_board),
+        text_(tokenizer, stops) {}
 
   std::optional<pipeline::Request> next() override {
     if (std::exchange(is_handed_out_, true)) return std::nullopt;
     return pipeline::Request{.key = 0, .prompt = prompt_, .max_length = max_length_};
   }
 
-  bool should_abandon() override { return stop_requested(); }
+  bool should_abandon() override { return stop_requested() || stop_board_.is_asked(); }
 
   std::optional<std::size_t> commit(std::int64_t, std::span<const Token> tokens) override {
     const std::span<const Token> ends = tokenizer_.end_tokens();
@@ -69,6 +74,7 @@ class StreamingQueue final : public pipeline::SampleQueue {
   std::vector<Token> prompt_;
   Position max_length_;
   const text::Tokenizer& tokenizer_;
+  comm::StopBoard& stop_board_;
   StopMatcher text_;
   std::size_t printed_ = 0;
   bool is_handed_out_ = false;
@@ -86,13 +92,16 @@ int experiment_index(const config::RunConfig& config, const GenerateArguments& a
   reject("--experiment {} (no experiment has this label): {} has {}", *arguments.experiment, arguments.config, labels);
 }
 
-std::vector<Token> encode_prompt(const GenerateArguments& arguments, const text::Tokenizer& tokenizer) {
+std::vector<Token> encode_prompt(const GenerateArguments& arguments, const config::RunConfig& config,
+                                 const text::Tokenizer& tokenizer) {
   std::vector<Token> tokens;
   if (arguments.is_raw) {
     tokens = tokenizer.encode(arguments.prompt);
   } else {
     const text::Message message{"user", arguments.prompt};
-    tokens = text::encode_chat(text::chat_format_of(tokenizer), {&message, 1}, tokenizer);
+    const auto chosen = chat_format_of(config);
+    const text::ChatFormat format = chosen ? *chosen : text::chat_format_of(tokenizer);
+    tokens = text::encode_chat(format, {&message, 1}, tokenizer);
   }
   validate(!tokens.empty(), "--prompt (it is empty): give some text");
   return tokens;
@@ -101,8 +110,9 @@ std::vector<Token> encode_prompt(const GenerateArguments& arguments, const text:
 }  // namespace
 
 int generate_command(const comm::Communicator& world, const GenerateArguments& arguments) {
-  catch_stop_signals();
   const Job job = open_job(world, arguments.config, arguments.overrides);
+  const int target = job.topology.target_leader();
+  comm::StopBoard stop_board(world, target);
   StageFiles files;
   std::optional<StreamingQueue> queue;
   std::vector<Token> end_tokens;
@@ -112,16 +122,16 @@ int generate_command(const comm::Communicator& world, const GenerateArguments& a
     index = experiment_index(job.config, arguments);
     files = open_stage(job.config, job.stage());
     if (!job.is_target_leader()) return;
-    std::vector<Token> prompt = encode_prompt(arguments, *files.tokenizer);
+    std::vector<Token> prompt = encode_prompt(arguments, job.config, *files.tokenizer);
     const Position context = files.checkpoint->architecture().context;
     const auto length = static_cast<Position>(prompt.size());
     validate(length < context, "--prompt (it has {} tokens, the target's context is {}): shorten it", length, context);
     positions[0] = std::min(context, length + job.config.generation.max_new_tokens);
-    queue.emplace(std::move(prompt), static_cast<Position>(positions[0]), *files.tokenizer, job.config.generation.stop);
+    queue.emplace(std::move(prompt), static_cast<Position>(positions[0]), *files.tokenizer, job.config.generation.stop,
+                  stop_board);
     const auto ends = files.tokenizer->end_tokens();
     end_tokens.assign(ends.begin(), ends.end());
   });
-  const int target = job.topology.target_leader();
   world.broadcast(positions, target);
   end_tokens = world.broadcast(std::move(end_tokens), target);
   const auto context = static_cast<Position>(positions[0]);
@@ -133,9 +143,13 @@ int generate_command(const comm::Communicator& world, const GenerateArguments& a
   comm::WordChannel channel = make_leader_channel(job);
   const RunClock clock(steady_seconds());
   const Participant participant{job, sites, end_tokens, *rank, channel, clock};
-  run_experiment(participant, index, queue ? &*queue : nullptr, {}, {}, {});
+  const auto pass_on_signals = [&] {
+    if (stop_requested()) stop_board.ask();
+  };
+  run_experiment(participant, index, queue ? &*queue : nullptr, {}, {}, pass_on_signals);
   std::array<std::int64_t, 1> is_complete{queue && queue->is_complete() ? 1 : 0};
-  world.broadcast(is_complete, target);
+  world.broadcast(is_complete, target, pass_on_signals);
+  stop_board.close();
   return is_complete[0] != 0 ? exit_done : exit_stopped_early;
 }
 

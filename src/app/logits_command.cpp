@@ -8,8 +8,8 @@
 
 #include "app/commands.hpp"
 #include "app/exit_status.hpp"
+#include "app/format_names.hpp"
 #include "app/placement.hpp"
-#include "app/weight_names.hpp"
 #include "core/error.hpp"
 #include "io/hdf5.hpp"
 #include "model/transformer.hpp"
@@ -59,6 +59,7 @@ int logits_command(const LogitsArguments& arguments) {
   validate(std::filesystem::is_directory(folder), "--out {} (there is no folder {}): make it first", arguments.out,
            folder.string());
   model::Transformer transformer(checkpoint, {.weights = weight_format_from_name(arguments.weights),
+                                              .kv_cache = kv_type_from_name(arguments.kv_cache),
                                               .layers = {},
                                               .slots = 1,
                                               .context = length,

@@ -1,9 +1,9 @@
 #include "app/placement.hpp"
 
+#include <fmt/format.h>
 #include <sched.h>
 
 #include <algorithm>
-#include <map>
 #include <thread>
 
 #include "comm/session.hpp"
@@ -12,55 +12,75 @@ namespace pipespec::app {
 
 namespace {
 
-int host_cpus() {
-  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+cpu_set_t allowed_cpus() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  if (sched_getaffinity(0, sizeof set, &set) == 0) return set;
+  for (unsigned cpu = 0; cpu < std::max(1U, std::thread::hardware_concurrency()); ++cpu) CPU_SET(cpu, &set);
+  return set;
+}
+
+/// "0-3,8"
+std::string list_of(const cpu_set_t& set) {
+  std::string list;
+  for (int first = 0; first < CPU_SETSIZE; ++first) {
+    if (!CPU_ISSET(first, &set)) continue;
+    int last = first;
+    while (last + 1 < CPU_SETSIZE && CPU_ISSET(last + 1, &set)) ++last;
+    list += fmt::format("{}{}", list.empty() ? "" : ",", first);
+    if (last > first) list += fmt::format("-{}", last);
+    first = last;
+  }
+  return list;
 }
 
 }  // namespace
 
 int usable_cpus() {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : host_cpus();
+  const cpu_set_t set = allowed_cpus();
+  return CPU_COUNT(&set);
 }
 
 std::vector<RankSite> gather_sites(const comm::Communicator& world) {
   const std::vector<std::string> hosts = world.gather_all(comm::host_name());
-  const std::vector<std::int64_t> usable = world.gather_all(std::int64_t{usable_cpus()});
-  const std::vector<std::int64_t> present = world.gather_all(std::int64_t{host_cpus()});
+  const std::vector<std::string> cpus = world.gather_all(list_of(allowed_cpus()));
+  const std::vector<std::int64_t> counts = world.gather_all(std::int64_t{usable_cpus()});
   std::vector<RankSite> sites;
-  for (int r = 0; r < world.size(); ++r) {
-    sites.push_back({hosts[r], static_cast<int>(usable[r]), static_cast<int>(present[r])});
-  }
+  for (int r = 0; r < world.size(); ++r) sites.push_back({hosts[r], cpus[r], static_cast<int>(counts[r])});
   return sites;
 }
 
 std::vector<int> threads_of_ranks(const config::RunConfig& config, const comm::Topology& topology,
                                   const std::vector<RankSite>& sites, const std::vector<int>& chain) {
-  struct Load {
-    int taken = 0;    // cores of drafters and of stages that name their threads
-    int targets = 0;  // ranks of the target that share the rest
-  };
-  std::map<std::string, Load> loads;
-  std::vector<int> threads(topology.ranks(), 0);
+  std::vector<int> working;  // ranks that compute
   for (int rank = 0; rank < topology.ranks(); ++rank) {
-    const int index = topology.place(rank).stage.value;
-    const config::StageConfig& stage = config.stages[index];
-    const bool works = std::find(chain.begin(), chain.end(), index) != chain.end();
-    if (!works || stage.drafter != config::DrafterKind::model) continue;
-    const RankSite& site = sites[rank];
-    const bool is_bound = site.cpus < site.host_cpus;
-    const bool is_target = index == topology.stages() - 1;
-    threads[rank] = stage.threads > 0 ? stage.threads : is_bound ? site.cpus : is_target ? 0 : 1;
-    Load& load = loads[site.host];
-    load.taken += threads[rank];
-    load.targets += threads[rank] == 0 ? 1 : 0;
-    if (threads[rank] == 0) threads[rank] = -1;  // decided below
+    const int stage = topology.place(rank).stage.value;
+    const bool is_in_chain = std::find(chain.begin(), chain.end(), stage) != chain.end();
+    if (is_in_chain && config.stages[stage].drafter == config::DrafterKind::model) working.push_back(rank);
   }
-  for (int rank = 0; rank < topology.ranks(); ++rank) {
-    if (threads[rank] >= 0) continue;
-    const Load& load = loads[sites[rank].host];
-    threads[rank] = std::max(1, (sites[rank].cpus - load.taken) / load.targets);
+  const auto stage_of = [&](int rank) { return topology.place(rank).stage.value; };
+  const auto is_target = [&](int rank) { return stage_of(rank) == topology.stages() - 1; };
+  const auto takes_rest = [&](int rank) { return is_target(rank) && config.stages[stage_of(rank)].threads == 0; };
+
+  std::vector<int> threads(topology.ranks(), 0);
+  for (const int rank : working) {
+    int taken = 0;    // by the others on these processors: by drafters, and where the configuration says so
+    int sharing = 0;  // ranks that divide what is left
+    int neighbours = 0;
+    for (const int other : working) {
+      if (sites[other] != sites[rank]) continue;
+      ++neighbours;
+      if (takes_rest(other)) {
+        ++sharing;
+      } else {
+        taken += std::max(1, config.stages[stage_of(other)].threads);
+      }
+    }
+    const int wanted = config.stages[stage_of(rank)].threads;
+    threads[rank] = wanted > 0        ? wanted
+                    : neighbours == 1 ? sites[rank].count
+                    : is_target(rank) ? std::max(1, (sites[rank].count - taken) / sharing)
+                                      : 1;
   }
   return threads;
 }

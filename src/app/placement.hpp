@@ -10,11 +10,14 @@
 
 namespace pipespec::app {
 
-/// What a rank knows of its place on its host.
+/// The processors a rank may run on.
 struct RankSite {
   std::string host;
-  int cpus = 1;       ///< this rank may run on
-  int host_cpus = 1;  ///< the host has
+  std::string cpus;  ///< which ones of the host, as Linux lists them ("0-3,8")
+  int count = 1;     ///< how many
+
+  /// The same processors of the same host: the two ranks share them.
+  friend bool operator==(const RankSite&, const RankSite&) = default;
 };
 
 /// Processors this process may run on.
@@ -24,9 +27,9 @@ int usable_cpus();
 std::vector<RankSite> gather_sites(const comm::Communicator& world);
 
 /// Threads of each rank [ranks] while the stages `chain` (indices into the configuration) work; 0 for ranks without a
-/// model or outside the chain. A stage's own `threads` counts; where it says 0, a rank that is bound to some of its
-/// host's cores takes them all, and the ranks that are not bound share their host: a drafter gets one core, the
-/// target's ranks divide what is left, because their passes are what the pipeline waits for.
+/// model or outside the chain. A stage's own `threads` counts; where it says 0, a rank whose set of processors is no
+/// other rank's takes them all. Ranks with the same set share it: a drafter gets one, the target's ranks divide what is
+/// left, because their passes are what the pipeline waits for.
 std::vector<int> threads_of_ranks(const config::RunConfig& config, const comm::Topology& topology,
                                   const std::vector<RankSite>& sites, const std::vector<int>& chain);
 

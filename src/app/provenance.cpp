@@ -5,7 +5,6 @@
 #include <cstdlib>
 #include <map>
 
-#include "app/agreement.hpp"
 #include "comm/session.hpp"
 #include "config/run_config.hpp"
 #include "device/device.hpp"
@@ -29,6 +28,21 @@ std::string slurm_job() {
 
 }  // namespace
 
+results::Inputs hash_inputs(const config::RunConfig& config) {
+  results::Inputs inputs;
+  std::map<std::string, std::string> hashes;  // stages may share a file
+  for (const config::StageConfig& stage : config.stages) {
+    if (stage.model.empty()) continue;
+    const auto [entry, is_new] = hashes.try_emplace(stage.model);
+    if (is_new) entry->second = io::sha256_of(stage.model);
+    inputs.models.push_back({stage.model, entry->second});
+  }
+  for (const config::TaskConfig& task : config.tasks) {
+    inputs.datasets.push_back({task.file, io::sha256_of(task.file)});
+  }
+  return inputs;
+}
+
 results::Provenance gather_provenance(const Job& job, double clock_offset) {
   results::Provenance provenance = results::provenance_of_build();
   provenance.mpi = comm::mpi_library();
@@ -37,19 +51,6 @@ results::Provenance gather_provenance(const Job& job, double clock_offset) {
   provenance.devices =
       job.world.gather_all(fmt::format("{}, {}", device::Device::host().name(), ops::instruction_set()));
   provenance.clock_offsets = job.world.gather_all(clock_offset);
-  together(job.world, [&] {
-    if (!job.is_target_leader()) return;
-    std::map<std::string, std::string> hashes;  // stages may share a file
-    for (const config::StageConfig& stage : job.config.stages) {
-      if (stage.model.empty()) continue;
-      const auto [entry, is_new] = hashes.try_emplace(stage.model);
-      if (is_new) entry->second = io::sha256_of_file(stage.model);
-      provenance.models.push_back({stage.model, entry->second});
-    }
-    for (const config::TaskConfig& task : job.config.tasks) {
-      provenance.datasets.push_back({task.file, io::sha256_of_file(task.file)});
-    }
-  });
   return provenance;
 }
 

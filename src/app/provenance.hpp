@@ -6,7 +6,10 @@
 
 namespace pipespec::app {
 
-/// Collective: hosts, instruction sets, clocks, and hashes of the models and data sets. `clock_offset` is this rank's.
+/// The models and data sets of a configuration, with the hashes of their content. Reads all of them.
+results::Inputs hash_inputs(const config::RunConfig& config);
+
+/// Collective: hosts, instruction sets and clocks; `clock_offset` is this rank's. The inputs are the caller's to add.
 results::Provenance gather_provenance(const Job& job, double clock_offset);
 
 }  // namespace pipespec::app

@@ -20,7 +20,6 @@
 #include "comm/clock_offset.hpp"
 #include "comm/stop_board.hpp"
 #include "core/error.hpp"
-#include "core/log.hpp"
 #include "results/journal.hpp"
 #include "results/output_directory.hpp"
 #include "results/results_file.hpp"
@@ -34,6 +33,7 @@ namespace {
 struct TargetSide {
   std::vector<std::vector<tasks::Sample>> samples;
   std::optional<results::OutputDirectory> directory;
+  results::Inputs inputs;
   std::vector<std::vector<results::SampleKey>> todo;  // [experiment]
 
   std::int64_t left() const {
@@ -51,12 +51,14 @@ class Run {
 
  private:
   void open_files();
+  bool is_anything_left();
   void load();
   void begin_journal();
   void run_experiments();
   void experiment(int index, SequenceId& newest, Progress* progress);
   int conclude();
   bool is_stopped();
+  void pass_on_signals();
   bool is_late() const { return last_moment_ && steady_seconds() > *last_moment_; }
 
   Job job_;
@@ -81,10 +83,11 @@ Run::Run(const comm::Communicator& world, const RunArguments& arguments)
 
 int Run::execute() {
   open_files();
-  if (job_.is_target_leader() && target_.left() == 0) log::info("nothing is left to do in {}", job_.config.output);
-  load();
-  begin_journal();
-  run_experiments();
+  if (is_anything_left()) {
+    load();
+    begin_journal();
+    run_experiments();
+  }
   return conclude();
 }
 
@@ -109,10 +112,19 @@ void Run::open_files() {
     check_context(job_.stage(), files_, positions_);
     if (!job_.is_target_leader()) return;
     target_.directory.emplace(config);
+    target_.inputs = hash_inputs(config);
+    target_.directory->expect_inputs(target_.inputs);
     for (int e = 0; e < static_cast<int>(config.experiments.size()); ++e) {
       target_.todo.push_back(samples_left(target_.samples, e, target_.directory->completed()));
     }
   });
+}
+
+/// Collective.
+bool Run::is_anything_left() {
+  std::array<std::int64_t, 1> left{job_.is_target_leader() ? target_.left() : 0};
+  job_.world.broadcast(left, job_.topology.target_leader());
+  return left[0] > 0;
 }
 
 void Run::load() {
@@ -125,7 +137,8 @@ void Run::begin_journal() {
   job_.world.broadcast(attempt, job_.topology.target_leader());
   const double zero = job_.world.gather_all(steady_seconds())[0];  // rank 0's clock
   clock_.emplace(zero + offset);
-  const results::Provenance provenance = gather_provenance(job_, offset);
+  results::Provenance provenance = gather_provenance(job_, offset);
+  provenance.inputs = target_.inputs;
   together(job_.world, [&] {
     if (!job_.place.is_leader()) return;
     journal_.emplace(job_.config.output, job_.world.rank(), static_cast<std::int32_t>(attempt[0]),
@@ -140,7 +153,13 @@ bool Run::is_stopped() {
   return stop_requested() || stop_board_.is_asked();
 }
 
+/// While this rank waits, whatever for: the target's leader learns of a signal that only this rank has got.
+void Run::pass_on_signals() {
+  if (stop_requested()) stop_board_.ask();
+}
+
 void Run::run_experiments() {
+  const auto on_poll = [this] { pass_on_signals(); };
   std::optional<Progress> progress;
   if (job_.is_target_leader()) {
     const std::int64_t left = target_.left();
@@ -149,11 +168,12 @@ void Run::run_experiments() {
   SequenceId newest;
   for (int e = 0; e < static_cast<int>(job_.config.experiments.size()); ++e) {
     std::array<std::int64_t, 2> decision{};  // whether to run it; the newest sequence
-    if (job_.is_target_leader()) decision = {!target_.todo[e].empty() && !is_stopped() && !is_late() ? 1 : 0, newest.value};
-    job_.world.broadcast(decision, job_.topology.target_leader());
+    if (job_.is_target_leader())
+      decision = {!target_.todo[e].empty() && !is_stopped() && !is_late() ? 1 : 0, newest.value};
+    job_.world.broadcast(decision, job_.topology.target_leader(), on_poll);
     newest.value = static_cast<std::int32_t>(decision[1]);
     if (decision[0] != 0) experiment(e, newest, progress ? &*progress : nullptr);
-    job_.world.barrier();  // no message of one experiment meets the next one
+    job_.world.barrier(on_poll);  // no message of one experiment meets the next one
   }
 }
 
@@ -170,10 +190,8 @@ void Run::experiment(int index, SequenceId& newest, Progress* progress) {
     journal_->add(trace, sequence);
     if (!job_.is_target_leader()) journal_->commit();  // the target's goes to the disk with its sample
   };
-  const auto pass_on_signals = [this] {
-    if (stop_requested()) stop_board_.ask();
-  };
-  newest = run_experiment(participant, index, queue ? &*queue : nullptr, newest, keep_trace, pass_on_signals);
+  newest =
+      run_experiment(participant, index, queue ? &*queue : nullptr, newest, keep_trace, [this] { pass_on_signals(); });
 }
 
 int Run::conclude() {
@@ -197,8 +215,8 @@ int Run::conclude() {
     fmt::print("{}", results::format_table(results));
     fmt::print("\nresults: {}\n", file.string());
     if (is_complete[0] == 0) {
-      fmt::print(stderr, "stopped early with {} of {} samples done: run the same command to go on\n",
-                 completed.size(), completed.size() + left);
+      fmt::print(stderr, "stopped early with {} of {} samples done: run the same command to go on\n", completed.size(),
+                 completed.size() + left);
     }
   });
   job_.world.broadcast(is_complete, job_.topology.target_leader());
@@ -208,7 +226,6 @@ int Run::conclude() {
 }  // namespace
 
 int run_command(const comm::Communicator& world, const RunArguments& arguments) {
-  catch_stop_signals();
   return Run(world, arguments).execute();
 }
 

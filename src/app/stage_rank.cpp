@@ -22,6 +22,18 @@ model::WeightFormat weight_format(config::Weights weights) {
   throw ContractError("a weight format that has no meaning");
 }
 
+std::optional<ops::KvType> kv_type(config::KvCache kv_cache) {
+  switch (kv_cache) {
+    case config::KvCache::automatic:
+      return std::nullopt;
+    case config::KvCache::f16:
+      return ops::KvType::f16;
+    case config::KvCache::f32:
+      return ops::KvType::f32;
+  }
+  throw ContractError("a kind of KV cache that has no meaning");
+}
+
 std::vector<int> ranks_but(int excluded, int size) {
   std::vector<int> ranks(size);
   std::iota(ranks.begin(), ranks.end(), 0);
@@ -36,6 +48,13 @@ StageFiles open_stage(const config::RunConfig& config, const config::StageConfig
   if (stage.drafter != DrafterKind::model) return files;
   files.checkpoint = model::Checkpoint::open(stage.model);
   files.tokenizer = text::load_tokenizer(stage.model);
+  const int known = files.tokenizer->vocabulary_size(), computed = files.checkpoint->architecture().vocabulary;
+  validate(known <= computed, "{} has a tokenizer of {} tokens and a model of {}: get the files again", stage.model,
+           known, computed);
+  validate(
+      !files.tokenizer->end_tokens().empty(),
+      "{} names no end token (generation_config.json, config.json or tokenizer_config.json do): get the files again",
+      stage.model);
   model::select_layers(stage.layers.value_or(std::vector<int>()), files.checkpoint->architecture().layers, stage.model);
   const config::StageConfig& target = config.stages.back();
   if (stage.model == target.model) return files;
@@ -49,6 +68,7 @@ StageFiles open_stage(const config::RunConfig& config, const config::StageConfig
 
 model::ModelOptions model_options(const config::RunConfig& config, const config::StageConfig& stage, Position context) {
   return {.weights = weight_format(stage.weights),
+          .kv_cache = kv_type(stage.kv_cache),
           .layers = stage.layers.value_or(std::vector<int>()),
           .slots = config.sequences_in_flight,
           .context = context,
@@ -82,8 +102,8 @@ void StageRank::set_threads(int threads) {
   if (shard_) shard_->set_threads(threads);
 }
 
-void StageRank::serve() {
-  pipeline::serve_shared_model(*shard_, *commands_, 0);
+void StageRank::serve(const comm::OnPoll& on_poll) {
+  pipeline::serve_shared_model(*shard_, *commands_, 0, on_poll);
 }
 
 void StageRank::release_peers() {

@@ -44,7 +44,7 @@ class StageRank {
   void set_threads(int threads);
 
   /// Of a rank that does not lead its stage: computes what the leader says until the leader releases it.
-  void serve();
+  void serve(const comm::OnPoll& on_poll);
 
   /// Of the leader: ends the others' serve().
   void release_peers();

@@ -10,10 +10,10 @@ namespace pipespec::app {
 namespace {
 
 std::vector<tasks::Sample> read_task(const config::TaskConfig& task, const text::Tokenizer& tokenizer,
-                                     Position target_context) try {
+                                     std::optional<text::ChatFormat> chat, Position target_context) try {
   std::optional<tasks::SampleRange> range;
   if (task.samples) range = {task.samples->first, task.samples->last};
-  auto samples = tasks::read_samples(tasks::preset_from_name(task.preset), task.file, range, tokenizer, std::nullopt);
+  auto samples = tasks::read_samples(tasks::preset_from_name(task.preset), task.file, range, tokenizer, chat);
   for (const tasks::Sample& sample : samples) {
     validate(std::ssize(sample.prompt) < target_context,
              "the prompt of sample \"{}\" has {} tokens (the target's context is {}): leave it out with `samples:`, "
@@ -27,10 +27,25 @@ std::vector<tasks::Sample> read_task(const config::TaskConfig& task, const text:
 
 }  // namespace
 
+std::optional<text::ChatFormat> chat_format_of(const config::RunConfig& config) {
+  switch (config.generation.chat) {
+    case config::Chat::automatic:
+      return std::nullopt;
+    case config::Chat::chatml:
+      return text::ChatFormat::chatml;
+    case config::Chat::llama2:
+      return text::ChatFormat::llama2;
+    case config::Chat::llama3:
+      return text::ChatFormat::llama3;
+  }
+  throw ContractError("a chat form that has no meaning");
+}
+
 std::vector<std::vector<tasks::Sample>> read_tasks(const config::RunConfig& config, const text::Tokenizer& tokenizer,
                                                    Position target_context) {
   std::vector<std::vector<tasks::Sample>> all;
-  for (const config::TaskConfig& task : config.tasks) all.push_back(read_task(task, tokenizer, target_context));
+  for (const config::TaskConfig& task : config.tasks)
+    all.push_back(read_task(task, tokenizer, chat_format_of(config), target_context));
   return all;
 }
 

@@ -1,15 +1,20 @@
 /// The prompts of a run, read and measured against the models' contexts.
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "app/job.hpp"
 #include "app/stage_rank.hpp"
 #include "results/results.hpp"
 #include "tasks/samples.hpp"
+#include "text/chat_template.hpp"
 #include "text/tokenizer.hpp"
 
 namespace pipespec::app {
+
+/// The form of conversations that the configuration sets; none: as the model's template asks for.
+std::optional<text::ChatFormat> chat_format_of(const config::RunConfig& config);
 
 /// The samples of every task [task][sample]. UserError if a data set is wrong, or a prompt leaves the target no room.
 std::vector<std::vector<tasks::Sample>> read_tasks(const config::RunConfig& config, const text::Tokenizer& tokenizer,

@@ -9,9 +9,10 @@
 
 namespace pipespec::comm {
 
-void wait(MPI_Request& request) {
+void wait(MPI_Request& request, const OnPoll& on_poll) {
   Backoff backoff;
   for (int done = 0;; backoff.pause()) {
+    if (on_poll) on_poll();
     PIPESPEC_MPI(MPI_Test(&request, &done, MPI_STATUS_IGNORE));
     if (done != 0) return;
   }
@@ -73,16 +74,16 @@ Communicator::~Communicator() {
   if (comm_ != MPI_COMM_NULL && std::uncaught_exceptions() == 0 && Session::is_initialised()) MPI_Comm_free(&comm_);
 }
 
-void Communicator::barrier() const {
+void Communicator::barrier(const OnPoll& on_poll) const {
   MPI_Request request = MPI_REQUEST_NULL;
   PIPESPEC_MPI(MPI_Ibarrier(comm_, &request));
-  wait(request);
+  wait(request, on_poll);
 }
 
-void Communicator::broadcast(std::span<std::int64_t> values, int root) const {
+void Communicator::broadcast(std::span<std::int64_t> values, int root, const OnPoll& on_poll) const {
   MPI_Request request = MPI_REQUEST_NULL;
   PIPESPEC_MPI(MPI_Ibcast(values.data(), static_cast<int>(values.size()), MPI_INT64_T, root, comm_, &request));
-  wait(request);
+  wait(request, on_poll);
 }
 
 std::string Communicator::broadcast(std::string text, int root) const {

@@ -4,14 +4,18 @@
 #include <mpi.h>
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
 
 namespace pipespec::comm {
 
+/// Called between two looks for a message while a rank waits; may be empty. It may take microseconds.
+using OnPoll = std::function<void()>;
+
 /// Waits for a request, polling with Backoff.
-void wait(MPI_Request& request);
+void wait(MPI_Request& request, const OnPoll& on_poll = {});
 
 /// Owns an MPI communicator whose errors are returned, not fatal, so that our checks see them. Move-only. Its
 /// collectives are called by all its ranks in the same order; they wait as Backoff does, so that idle ranks leave their
@@ -32,10 +36,10 @@ class Communicator {
   int rank() const { return rank_; }
   int size() const { return size_; }
 
-  void barrier() const;
+  void barrier(const OnPoll& on_poll = {}) const;
 
   /// `values` of `root` on every rank; equal extents.
-  void broadcast(std::span<std::int64_t> values, int root) const;
+  void broadcast(std::span<std::int64_t> values, int root, const OnPoll& on_poll = {}) const;
 
   /// The text of `root` on every rank.
   std::string broadcast(std::string text, int root) const;

@@ -1,7 +1,5 @@
 #include "comm/stop_board.hpp"
 
-#include <span>
-
 #include "comm/mpi_call.hpp"
 #include "comm/session.hpp"
 #include "comm/tags.hpp"
@@ -53,14 +51,11 @@ bool StopBoard::is_asked() {
   return asked_;
 }
 
-bool StopBoard::close() {
+void StopBoard::close() {
   if (comm_.rank() != decider_ && !has_sent_) send(0);
   wait(sent_);
   for (MPI_Request& request : requests_) wait(request);
   for (const std::int32_t word : words_) asked_ |= word != 0;
-  std::int64_t verdict = asked_ ? 1 : 0;
-  comm_.broadcast(std::span(&verdict, 1), decider_);
-  return verdict != 0;
 }
 
 }  // namespace pipespec::comm

@@ -27,8 +27,8 @@ class StopBoard {
   /// At the decider: some rank has asked.
   bool is_asked();
 
-  /// Collective, once: all words are in. Returns is_asked() of the decider, on every rank.
-  bool close();
+  /// Collective, once: all words are in.
+  void close();
 
  private:
   void send(std::int32_t word);

@@ -58,7 +58,8 @@ void refuse_keys(const Reader& stage, std::initializer_list<std::string_view> ke
 }
 
 PromptLookupConfig read_lookup(const Reader& stage) {
-  refuse_keys(stage, {"model", "layers", "tensor_parallel", "weights", "threads", "context"}, "a stage with a model");
+  refuse_keys(stage, {"model", "layers", "tensor_parallel", "weights", "kv_cache", "threads", "context"},
+              "a stage with a model");
   constexpr int longest = 64;
   PromptLookupConfig lookup;
   read_integer(stage, "min_match", 1, longest, lookup.min_match);
@@ -85,8 +86,8 @@ std::vector<int> read_layers(const Reader& list) {
 }
 
 StageConfig read_stage(const Reader& reader) {
-  reader.require_keys({"name", "drafter", "model", "layers", "tensor_parallel", "weights", "threads", "context",
-                       "min_match", "max_match", "max_tokens"});
+  reader.require_keys({"name", "drafter", "model", "layers", "tensor_parallel", "weights", "kv_cache", "threads",
+                       "context", "min_match", "max_match", "max_tokens"});
   StageConfig stage;
   stage.where = reader.where();
   stage.name = reader.at("name", "a stage is called by its name").word();
@@ -103,6 +104,7 @@ StageConfig read_stage(const Reader& reader) {
     refuse_unavailable(*weights, {"int8", "int4"}, "native");
     stage.weights = weights->choice(weights_choices);
   }
+  if (const auto kv_cache = reader.find("kv_cache")) stage.kv_cache = kv_cache->choice(kv_cache_choices);
   read_integer_or_auto(reader, "threads", 1, max_rows, stage.threads);
   read_integer_or_auto(reader, "context", 2, max_positions, stage.context);
   return stage;
@@ -152,7 +154,7 @@ TaskConfig read_task(const Reader& reader) {
 }
 
 GenerationConfig read_generation(const Reader& reader) {
-  reader.require_keys({"max_new_tokens", "temperature", "top_p", "stop"});
+  reader.require_keys({"max_new_tokens", "temperature", "top_p", "chat", "stop"});
   GenerationConfig generation;
   read_integer(reader, "max_new_tokens", 1, max_positions, generation.max_new_tokens);
   if (const auto value = reader.find("temperature")) {
@@ -166,6 +168,7 @@ GenerationConfig read_generation(const Reader& reader) {
     if (value->number() != 1)
       value->fail("{} is not available in this version (1, everything, is): write 1", value->number());
   }
+  if (const auto chat = reader.find("chat")) generation.chat = chat->choice(chat_choices);
   if (const auto stop = reader.find("stop")) {
     if (!stop->is_list())
       generation.stop = {stop->text()};

@@ -57,8 +57,9 @@ std::string to_yaml(const StageConfig& stage) {
                              stage.lookup.max_match, stage.lookup.max_tokens);
   out += fmt::format(", model: {}", scalar(stage.model));
   if (stage.layers) out += fmt::format(", layers: [{}]", fmt::join(*stage.layers, ", "));
-  return out + fmt::format(", tensor_parallel: {}, weights: {}, threads: {}, context: {}}}", stage.tensor_parallel,
-                           name(stage.weights), number_or_auto(stage.threads), number_or_auto(stage.context));
+  return out + fmt::format(", tensor_parallel: {}, weights: {}, kv_cache: {}, threads: {}, context: {}}}",
+                           stage.tensor_parallel, name(stage.weights), name(stage.kv_cache),
+                           number_or_auto(stage.threads), number_or_auto(stage.context));
 }
 
 std::string to_yaml(const TaskConfig& task) {
@@ -84,8 +85,8 @@ std::string measured_part(const RunConfig& config) {
   out += fmt::format("replicas: {}\nsequences_in_flight: {}\ntasks:\n", config.replicas, config.sequences_in_flight);
   for (const TaskConfig& task : config.tasks) out += fmt::format("  - {}\n", to_yaml(task));
   const GenerationConfig& generation = config.generation;
-  out += fmt::format("generation: {{max_new_tokens: {}, temperature: {}, top_p: {}", generation.max_new_tokens,
-                     generation.temperature, generation.top_p);
+  out += fmt::format("generation: {{max_new_tokens: {}, temperature: {}, top_p: {}, chat: {}",
+                     generation.max_new_tokens, generation.temperature, generation.top_p, name(generation.chat));
   if (!generation.stop.empty()) out += fmt::format(", stop: {}", sequence(generation.stop));
   out += "}\nexperiments:\n";
   for (const ExperimentConfig& experiment : config.experiments)
@@ -122,6 +123,12 @@ std::string_view name(DrafterKind value) {
 }
 std::string_view name(Weights value) {
   return word(weights_choices, value);
+}
+std::string_view name(KvCache value) {
+  return word(kv_cache_choices, value);
+}
+std::string_view name(Chat value) {
+  return word(chat_choices, value);
 }
 std::string_view name(Strategy value) {
   return word(strategy_choices, value);

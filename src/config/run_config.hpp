@@ -14,6 +14,9 @@ namespace pipespec::config {
 enum class Backend : std::uint8_t { host };
 enum class DrafterKind : std::uint8_t { model, prompt_lookup };
 enum class Weights : std::uint8_t { native, bf16, f32 };
+enum class KvCache : std::uint8_t { automatic, f16, f32 };
+/// The form of conversations; automatic: as the model's own template asks for.
+enum class Chat : std::uint8_t { automatic, chatml, llama2, llama3 };
 enum class Strategy : std::uint8_t { autoregressive, speculative, pipespec };
 
 // Every struct's `where` is the prefix of a message about it, "run.yaml:7: stages.1": later checks, which need the
@@ -33,9 +36,10 @@ struct StageConfig {
   std::optional<std::vector<int>> layers;  ///< the model is cut to these layers, strictly ascending; none: all of them
   int tensor_parallel = 1;                 ///< ranks of the stage
   Weights weights = Weights::native;
-  int threads = 0;            ///< per rank; 0: as many as the machine has to give
-  int context = 0;            ///< positions of the KV cache; 0: what the samples need, at most the model's
-  PromptLookupConfig lookup;  ///< of a prompt_lookup drafter
+  KvCache kv_cache = KvCache::automatic;  ///< f32 beside f32 weights, else f16
+  int threads = 0;                        ///< per rank; 0: as many as the machine has to give
+  int context = 0;                        ///< positions of the KV cache; 0: what the samples need, at most the model's
+  PromptLookupConfig lookup;              ///< of a prompt_lookup drafter
   std::string where;
 };
 
@@ -56,6 +60,7 @@ struct GenerationConfig {
   int max_new_tokens = 512;
   double temperature = 0.0;
   double top_p = 1.0;
+  Chat chat = Chat::automatic;
   std::vector<std::string> stop;  ///< the text ends at the first of these strings
 };
 
@@ -113,6 +118,8 @@ std::vector<std::string> stage_names(const RunConfig& config, const ExperimentCo
 std::string_view name(Backend value);
 std::string_view name(DrafterKind value);
 std::string_view name(Weights value);
+std::string_view name(KvCache value);
+std::string_view name(Chat value);
 std::string_view name(Strategy value);
 
 }  // namespace pipespec::config

@@ -12,7 +12,7 @@ namespace pipespec {
 
 /// What a forward pass was for.
 enum class StepKind : std::uint8_t {
-  prefill,  ///< more than one row of the stage's own view, at the start of a sequence
+  prefill,  ///< the first pass over a sequence; of a prompt that began like an earlier one, over the rest of it
   draft,    ///< decoded without drafts of a stage below
   verify,   ///< checked drafts of the stage below
 };

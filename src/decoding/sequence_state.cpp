@@ -81,6 +81,12 @@ void SequenceState::receive(const Progress& message) {
 
 // -------------------------------------------------------------------------------------------------------- work
 
+void SequenceState::reuse(Position positions) {
+  expect(kv_length_ == 0 && !outstanding_, "a cache is taken over before any work");
+  expect(positions >= 0 && positions < prompt_length_, "the last token of the prompt is computed");
+  kv_length_ = reused_ = positions;
+}
+
 std::optional<Work> SequenceState::next_work() {
   if (!has_work()) return std::nullopt;
   const bool fills_cache = may_fill_cache();
@@ -89,7 +95,7 @@ std::optional<Work> SequenceState::next_work() {
   if (!options_->has_model) return Proposal{sequence_, length(), room()};
   Pass pass = next_pass();
   if (fills_cache) {
-    pass.tokens.resize(length() - 1);
+    pass.tokens.resize(length() - 1 - kv_length_);
     pass.drafts = pass.outputs = 0;
   }
   return pass;
@@ -100,7 +106,7 @@ Pass SequenceState::next_pass() const {
   pass.tokens.assign(view_.begin() + kv_length_, view_.end());
   pass.tokens.insert(pass.tokens.end(), draft_.begin(), draft_.begin() + pass.drafts);
   pass.outputs = pass.drafts + 1;
-  pass.kind = kv_length_ == 0 ? StepKind::prefill : pass.drafts > 0 ? StepKind::verify : StepKind::draft;
+  pass.kind = kv_length_ == reused_ ? StepKind::prefill : pass.drafts > 0 ? StepKind::verify : StepKind::draft;
   return pass;
 }
 
@@ -190,7 +196,8 @@ bool SequenceState::may_step() const {
 
 /// Synchronous schedule: all but the last row of the prompt, while the stages below draft.
 bool SequenceState::may_fill_cache() const {
-  return is_synchronous() && !options_->is_first() && !turn_ && !outstanding_ && kv_length_ == 0 && length() > 1;
+  return is_synchronous() && !options_->is_first() && !turn_ && !outstanding_ && kv_length_ == reused_ &&
+         length() > kv_length_ + 1;
 }
 
 bool SequenceState::has_work() const {
@@ -300,7 +307,7 @@ std::uint64_t SequenceState::digest() const {
   Digest digest;
   digest.add(view_);
   digest.add(draft_);
-  for (const Position number : {sequence_.value, prompt_length_, max_length_, kv_length_, epoch_in_, received_,
+  for (const Position number : {sequence_.value, prompt_length_, max_length_, kv_length_, reused_, epoch_in_, received_,
                                 reported_, epoch_out_, sent_, acknowledged_, confirmed_, reported_confirmed_, round_}) {
     digest.add(number);
   }

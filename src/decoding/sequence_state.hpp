@@ -53,6 +53,10 @@ class SequenceState {
   /// Begins with the prompt as view.
   SequenceState(std::shared_ptr<const StageOptions> options, const Start& start);
 
+  /// The model's cache already holds the first `positions` tokens of the prompt, from a sequence that began alike.
+  /// Before any work; the last token of the prompt is computed in any case.
+  void reuse(Position positions);
+
   /// Messages of the link from the stage below (Tokens) and from the stage above (Correction, Progress).
   void receive(const Tokens& message);
   void receive(const Correction& message);
@@ -113,6 +117,7 @@ class SequenceState {
   std::vector<Token> view_;
   std::vector<Token> draft_;
   Position kv_length_ = 0;
+  Position reused_ = 0;  // of kv_length_, what was there before the first pass
   bool outstanding_ = false;
   bool is_outdated_ = false;      // the view has changed since the outstanding work was handed out
   bool is_exhausted_ = false;     // a drafter without a model has no guess for this view

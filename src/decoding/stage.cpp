@@ -43,6 +43,11 @@ void Stage::shut_down() {
   close_links();
 }
 
+void Stage::reuse(SequenceId sequence, Position positions) {
+  expect(sequences_.contains(sequence), "a cache is taken over by a live sequence");
+  sequences_.at(sequence).reuse(positions);
+}
+
 void Stage::begin(const Start& start) {
   expect(newest_ < start.sequence, "sequences are started in the order of their ids");
   newest_ = start.sequence;

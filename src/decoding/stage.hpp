@@ -50,6 +50,9 @@ class Stage {
 
   void receive(StageIndex from, const Message& message);
 
+  /// SequenceState::reuse of a live sequence.
+  void reuse(SequenceId sequence, Position positions);
+
   /// The next pass or proposal; none while every sequence waits or has outstanding work.
   std::optional<Work> next_work();
 

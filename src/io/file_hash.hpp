@@ -1,4 +1,4 @@
-/// Hashes of whole files, for the provenance of results.
+/// Hashes of what a run reads, for the provenance of results.
 #pragma once
 
 #include <filesystem>
@@ -6,7 +6,9 @@
 
 namespace pipespec::io {
 
-/// SHA-256 of the file's bytes in lower-case hexadecimal, as `sha256sum` prints it. UserError where it cannot be read.
-std::string sha256_of_file(const std::filesystem::path& path);
+/// SHA-256 of the file's bytes in lower-case hexadecimal, as `sha256sum` prints it. Of a folder: of the lines
+/// "<hash>  <name>" of the files in it, by name, as `sha256sum * | sha256sum` prints it; folders inside do not count.
+/// UserError where something cannot be read.
+std::string sha256_of(const std::filesystem::path& path);
 
 }  // namespace pipespec::io

@@ -35,9 +35,11 @@ Dataspace simple_space(std::span<const hsize_t> extents) {
   return Dataspace(PIPESPEC_HDF5(H5Screate_simple(static_cast<int>(extents.size()), extents.data(), nullptr)));
 }
 
-/// Creation properties of a dataset: chunked, shuffled, deflated; plain where there is nothing to store.
+/// Creation properties of a dataset: chunked, shuffled, deflated; plain where there is nothing to store. Without a time
+/// stamp, so that equal content gives equal bytes.
 Properties compressed(std::span<const hsize_t> extents, std::size_t value_bytes) {
   Properties properties(PIPESPEC_HDF5(H5Pcreate(H5P_DATASET_CREATE)));
+  PIPESPEC_HDF5(H5Pset_obj_track_times(properties.get(), false));
   if (std::ranges::find(extents, hsize_t{0}) != extents.end()) return properties;
   std::vector<hsize_t> chunk(extents.begin(), extents.end());
   const hsize_t row_bytes = std::accumulate(chunk.begin() + 1, chunk.end(), hsize_t{value_bytes}, std::multiplies<>());

@@ -1,4 +1,5 @@
-/// The shape and the constants of a LLaMA-like transformer, whatever kind of file they were read from.
+/// The shape and the constants of a LLaMA-like transformer (LLaMA 2 and 3, Qwen2, Qwen3), whatever kind of file they
+/// were read from.
 #pragma once
 
 #include <string>
@@ -28,6 +29,8 @@ struct Architecture {
   std::vector<float> rope_factors = {};  ///< [head_dim / 2] divisors of the rotation frequencies; empty: all 1
   ops::RopeStyle rope_style = ops::RopeStyle::half;
   HeadWeights head = HeadWeights::own;
+  bool qkv_bias = false;  ///< queries, keys and values have biases (Qwen2)
+  bool qk_norm = false;   ///< every head of queries and keys is normalised (Qwen3)
 
   int query_width() const { return heads * head_dim; }
   int kv_width() const { return kv_heads * head_dim; }

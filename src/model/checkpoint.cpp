@@ -4,9 +4,24 @@
 
 #include "core/error.hpp"
 #include "model/gguf_checkpoint.hpp"
+#include "model/hf_checkpoint.hpp"
 #include "ops/dequantize.hpp"
 
 namespace pipespec::model {
+
+bool has_role(const Architecture& a, TensorRole role) {
+  switch (role) {
+    case TensorRole::query_bias:
+    case TensorRole::key_bias:
+    case TensorRole::value_bias:
+      return a.qkv_bias;
+    case TensorRole::query_norm:
+    case TensorRole::key_norm:
+      return a.qk_norm;
+    default:
+      return true;
+  }
+}
 
 Extents extents_of(const Architecture& a, TensorRole role) {
   switch (role) {
@@ -19,6 +34,14 @@ Extents extents_of(const Architecture& a, TensorRole role) {
     case TensorRole::key:
     case TensorRole::value:
       return {a.kv_width(), a.width};
+    case TensorRole::query_bias:
+      return {1, a.query_width()};
+    case TensorRole::key_bias:
+    case TensorRole::value_bias:
+      return {1, a.kv_width()};
+    case TensorRole::query_norm:
+    case TensorRole::key_norm:
+      return {1, a.head_dim};
     case TensorRole::attention_output:
       return {a.width, a.query_width()};
     case TensorRole::gate:
@@ -39,8 +62,12 @@ std::vector<float> read_vector(const StoredTensor& tensor) {
   return values;
 }
 
+Architecture read_architecture(const std::filesystem::path& path) {
+  return std::filesystem::is_directory(path) ? read_hf_architecture(path) : read_gguf_architecture(path);
+}
+
 std::shared_ptr<const Checkpoint> Checkpoint::open(const std::filesystem::path& path) {
-  return open_gguf_checkpoint(path);
+  return std::filesystem::is_directory(path) ? open_hf_checkpoint(path) : open_gguf_checkpoint(path);
 }
 
 Checkpoint::Checkpoint(std::string source, Architecture architecture, std::vector<StoredTensor> tensors,
@@ -55,6 +82,7 @@ Checkpoint::Checkpoint(std::string source, Architecture architecture, std::vecto
 }
 
 const StoredTensor& Checkpoint::tensor(TensorRole role, int layer) const {
+  expect(has_role(architecture_, role), "the architecture has tensors of this role");
   const int index = static_cast<int>(role);
   if (index >= layer_role_count) layer = architecture_.layers;  // the whole model's roles follow the last layer
   expect(layer >= 0 && layer <= architecture_.layers, "the layer exists");

@@ -16,12 +16,21 @@
 
 namespace pipespec::model {
 
+/// The architecture of the model at `path` (a GGUF file, or a folder, of which `config.json` is enough). UserError as
+/// Checkpoint::open.
+Architecture read_architecture(const std::filesystem::path& path);
+
 /// What a tensor is for. Those of one layer come first, then those of the whole model.
 enum class TensorRole : std::uint8_t {
   attention_norm,
   query,
   key,
   value,
+  query_bias,
+  key_bias,
+  value_bias,
+  query_norm,
+  key_norm,
   attention_output,
   feed_forward_norm,
   gate,
@@ -40,6 +49,9 @@ struct Extents {
   friend bool operator==(const Extents&, const Extents&) = default;
 };
 
+/// Whether a model of this architecture has a tensor of this role.
+bool has_role(const Architecture& architecture, TensorRole role);
+
 /// The extents that a tensor of this role must have.
 Extents extents_of(const Architecture& architecture, TensorRole role);
 
@@ -54,24 +66,25 @@ struct StoredTensor {
 /// A vector's values, widened.
 std::vector<float> read_vector(const StoredTensor& tensor);
 
-/// Architecture and tensors of one model. Invariants: every tensor the architecture needs is there, of a type that has
-/// a kernel and of the right extents; a tied head is the embedding. Owns the mapping of the file. Immutable, so it may
-/// be shared between threads.
+/// Architecture and tensors of one model. Invariants: every tensor the architecture needs is there, of a type that can
+/// be computed with and of the right extents; a tied head is the embedding. Owns the mapping of the file. Immutable, so
+/// it may be shared between threads.
 class Checkpoint {
  public:
-  /// Opens a GGUF file. Throws UserError: not a model, an architecture or a setting we do not compute, a tensor that is
-  /// missing, unknown, of a type without kernel or of the wrong shape; the message names file, key or tensor, and why.
+  /// Opens a GGUF file, or a folder as Hugging Face writes it. Throws UserError: not a model, an architecture or a
+  /// setting we do not compute, a tensor that is missing, unknown, of a type without kernel or of the wrong shape; the
+  /// message names file, key or tensor, and why.
   static std::shared_ptr<const Checkpoint> open(const std::filesystem::path& path);
 
   /// What a reader of a file format found. `tensors` holds [layers][layer_role_count], then the roles of the whole
-  /// model. `mapping` keeps the tensors' bytes alive.
+  /// model; those that the architecture does not have are empty. `mapping` keeps the tensors' bytes alive.
   Checkpoint(std::string source, Architecture architecture, std::vector<StoredTensor> tensors,
              std::shared_ptr<const void> mapping);
 
-  const std::string& source() const { return source_; }  ///< the file, for messages
+  const std::string& source() const { return source_; }  ///< the file or folder, for messages
   const Architecture& architecture() const { return architecture_; }
 
-  /// `layer` counts only for the roles of a layer.
+  /// `layer` counts only for the roles of a layer. Requires has_role().
   const StoredTensor& tensor(TensorRole role, int layer = 0) const;
 
  private:

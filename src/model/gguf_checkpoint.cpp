@@ -10,6 +10,7 @@
 
 #include "core/error.hpp"
 #include "io/gguf.hpp"
+#include "io/printable.hpp"
 
 namespace pipespec::model {
 namespace {
@@ -19,68 +20,84 @@ using io::GgufTensor;
 
 constexpr std::string_view rope_factors_name = "rope_freqs.weight";
 
-/// Keys that read_architecture() reads, and keys that say nothing about the arithmetic of a LLaMA model.
+/// Keys, behind the architecture's name, that read_architecture() reads, and keys that say nothing about the
+/// arithmetic.
 constexpr auto known_keys = std::to_array<std::string_view>({
-    "llama.block_count",
-    "llama.context_length",
-    "llama.embedding_length",
-    "llama.feed_forward_length",
-    "llama.attention.head_count",
-    "llama.attention.head_count_kv",
-    "llama.attention.key_length",
-    "llama.attention.value_length",
-    "llama.attention.layer_norm_rms_epsilon",
-    "llama.attention.layer_norm_epsilon",
-    "llama.rope.freq_base",
-    "llama.rope.dimension_count",
-    "llama.rope.scaling.type",
-    "llama.rope.scaling.factor",
-    "llama.rope.scaling.original_context_length",
-    "llama.rope.scaling.finetuned",
-    "llama.rope.scale_linear",
-    "llama.expert_count",
-    "llama.expert_used_count",
-    "llama.vocab_size",
-    "llama.tensor_data_layout",
+    "block_count",
+    "context_length",
+    "embedding_length",
+    "feed_forward_length",
+    "attention.head_count",
+    "attention.head_count_kv",
+    "attention.key_length",
+    "attention.value_length",
+    "attention.layer_norm_rms_epsilon",
+    "attention.layer_norm_epsilon",
+    "rope.freq_base",
+    "rope.dimension_count",
+    "rope.scaling.type",
+    "rope.scaling.factor",
+    "rope.scaling.original_context_length",
+    "rope.scaling.finetuned",
+    "rope.scale_linear",
+    "expert_count",
+    "expert_used_count",
+    "vocab_size",
+    "tensor_data_layout",
 });
 
-int int_value(const GgufFile& file, std::string_view key, std::int64_t value) {
-  validate(value >= 0 && value <= 1 << 30, "{} of {} is {} (out of range): the file is damaged", key,
-           file.path().string(), value);
-  return static_cast<int>(value);
-}
+/// The file's metadata under the name of its architecture, "llama.block_count".
+class ArchitectureKeys {
+ public:
+  explicit ArchitectureKeys(const GgufFile& file)
+      : file_(file), name_(file.get<std::string_view>("general.architecture")) {}
 
-int get_int(const GgufFile& file, std::string_view key) {
-  return int_value(file, key, file.get<std::int64_t>(key));
-}
+  std::string_view name() const { return name_; }
+  std::string operator()(std::string_view key) const { return fmt::format("{}.{}", name_, key); }
 
-int find_int(const GgufFile& file, std::string_view key, std::int64_t otherwise) {
-  return int_value(file, key, file.find<std::int64_t>(key).value_or(otherwise));
-}
+  int integer(std::string_view key) const { return checked(key, file_.get<std::int64_t>((*this)(key))); }
+  int integer(std::string_view key, std::int64_t otherwise) const {
+    return checked(key, file_.find<std::int64_t>((*this)(key)).value_or(otherwise));
+  }
+  double number(std::string_view key) const { return file_.get<double>((*this)(key)); }
+  double number(std::string_view key, double otherwise) const {
+    return file_.find<double>((*this)(key)).value_or(otherwise);
+  }
+
+ private:
+  int checked(std::string_view key, std::int64_t value) const {
+    validate(value >= 0 && value <= 1 << 30, "{} of {} is {} (out of range): the file is damaged", (*this)(key),
+             file_.path().string(), value);
+    return static_cast<int>(value);
+  }
+
+  const GgufFile& file_;
+  std::string_view name_;
+};
 
 /// Refuses what would change the arithmetic and is not computed here.
-void refuse_unknown_arithmetic(const GgufFile& file) {
+void refuse_unknown_arithmetic(const GgufFile& file, const ArchitectureKeys& keys) {
   const std::string path = file.path().string();
-  const auto architecture = file.get<std::string_view>("general.architecture");
-  validate(architecture == "llama",
-           "{} holds a model of the architecture '{}' (only 'llama' is supported): choose another model", path,
-           architecture);
+  validate(keys.name() == "llama" || keys.name() == "qwen2" || keys.name() == "qwen3",
+           "{} holds a model of the architecture '{}' (supported are llama, qwen2 and qwen3): choose another model",
+           path, io::printable(keys.name()));
+  const std::string prefix = keys("");
   for (const io::GgufValue& value : file.metadata()) {
-    if (!value.key.starts_with("llama.")) continue;
-    validate(std::ranges::find(known_keys, value.key) != known_keys.end(),
-             "{} sets {} (not supported, and it may change the arithmetic): choose another model", path, value.key);
+    if (!value.key.starts_with(prefix)) continue;
+    validate(std::ranges::find(known_keys, value.key.substr(prefix.size())) != known_keys.end(),
+             "{} sets {} (not supported, and it may change the arithmetic): choose another model", path,
+             io::printable(value.key));
   }
-  validate(file.find<std::int64_t>("llama.expert_count").value_or(0) == 0,
-           "{} is a mixture of experts (llama.expert_count, not supported): choose another model", path);
-  const auto scaling = file.find<std::string_view>("llama.rope.scaling.type").value_or("linear");
+  validate(keys.integer("expert_count", 0) == 0, "{} is a mixture of experts ({}, not supported): choose another model",
+           path, keys("expert_count"));
+  const auto scaling = file.find<std::string_view>(keys("rope.scaling.type")).value_or("linear");
   if (scaling == "none") return;
-  validate(scaling == "linear",
-           "{} scales its rotary positions by '{}' (llama.rope.scaling.type, not supported): choose another model",
-           path, scaling);
-  for (const auto key : {"llama.rope.scaling.factor", "llama.rope.scale_linear"}) {
-    const double factor = file.find<double>(key).value_or(1);
+  validate(scaling == "linear", "{} scales its rotary positions by '{}' ({}, not supported): choose another model",
+           path, io::printable(scaling), keys("rope.scaling.type"));
+  for (const auto key : {"rope.scaling.factor", "rope.scale_linear"}) {
+    const double factor = keys.number(key, 1);
     validate(factor == 0 || factor == 1,
-             "{} scales its rotary positions by {} ({}, not supported): choose another model", path, factor, key);
+             "{} scales its rotary positions by {} ({}, not supported): choose another model", path, factor, keys(key));
   }
 }
 
@@ -98,9 +115,24 @@ ops::WeightType weight_type(const GgufFile& file, const GgufTensor& tensor) {
       return ops::WeightType::q4_0;
     case io::GgmlType::q4_1:
       return ops::WeightType::q4_1;
+    case io::GgmlType::q5_0:
+      return ops::WeightType::q5_0;
+    case io::GgmlType::q5_1:
+      return ops::WeightType::q5_1;
+    case io::GgmlType::q2_k:
+      return ops::WeightType::q2_k;
+    case io::GgmlType::q3_k:
+      return ops::WeightType::q3_k;
+    case io::GgmlType::q4_k:
+      return ops::WeightType::q4_k;
+    case io::GgmlType::q5_k:
+      return ops::WeightType::q5_k;
+    case io::GgmlType::q6_k:
+      return ops::WeightType::q6_k;
     default:
       reject(
-          "tensor {} of {} is of type {} (supported are F32, F16, BF16, Q8_0, Q4_0, Q4_1): choose another quantisation",
+          "tensor {} of {} is of type {} (supported are F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1 and Q2_K to "
+          "Q6_K): choose another quantisation",
           tensor.name, file.path().string(), io::info(tensor.type).name);
   }
 }
@@ -118,26 +150,29 @@ StoredTensor stored_tensor(const GgufFile& file, std::string_view name, Extents 
   return {std::string(name), weight_type(file, tensor), expected, tensor.bytes};
 }
 
-Architecture read_architecture(const GgufFile& file) {
+Architecture read_architecture(const GgufFile& file, const ArchitectureKeys& keys) {
   Architecture a;
-  a.layers = get_int(file, "llama.block_count");
-  a.width = get_int(file, "llama.embedding_length");
-  a.feed_forward = get_int(file, "llama.feed_forward_length");
-  a.heads = get_int(file, "llama.attention.head_count");
-  a.kv_heads = find_int(file, "llama.attention.head_count_kv", a.heads);
-  a.head_dim = find_int(file, "llama.attention.key_length", a.heads > 0 ? a.width / a.heads : 0);
-  a.context = get_int(file, "llama.context_length");
-  a.rms_epsilon = static_cast<float>(file.get<double>("llama.attention.layer_norm_rms_epsilon"));
-  a.rope_base = static_cast<float>(file.find<double>("llama.rope.freq_base").value_or(10000));
-  a.rope_style = ops::RopeStyle::interleaved;  // the converter permutes the rows of q and k for this
+  a.layers = keys.integer("block_count");
+  a.width = keys.integer("embedding_length");
+  a.feed_forward = keys.integer("feed_forward_length");
+  a.heads = keys.integer("attention.head_count");
+  a.kv_heads = keys.integer("attention.head_count_kv", a.heads);
+  a.head_dim = keys.integer("attention.key_length", a.heads > 0 ? a.width / a.heads : 0);
+  a.context = keys.integer("context_length");
+  a.rms_epsilon = static_cast<float>(keys.number("attention.layer_norm_rms_epsilon"));
+  a.rope_base = static_cast<float>(keys.number("rope.freq_base", 10000));
+  // The converter permutes the rows of LLaMA's q and k for neighbouring pairs, and leaves Qwen's as they are.
+  a.rope_style = keys.name() == "llama" ? ops::RopeStyle::interleaved : ops::RopeStyle::half;
   a.head = file.find_tensor("output.weight") ? HeadWeights::own : HeadWeights::tied;
+  a.qkv_bias = keys.name() == "qwen2";
+  a.qk_norm = keys.name() == "qwen3";
   const GgufTensor& embedding = file.tensor("token_embd.weight");
-  a.vocabulary = find_int(file, "llama.vocab_size", embedding.dims.size() == 2 ? embedding.dims[1] : 0);
+  a.vocabulary = keys.integer("vocab_size", embedding.dims.size() == 2 ? embedding.dims[1] : 0);
   const std::string path = file.path().string();
-  for (const auto key : {"llama.attention.value_length", "llama.rope.dimension_count"})
-    validate(find_int(file, key, a.head_dim) == a.head_dim,
-             "{} of {} is {} (expected the head size, {}; nothing else is supported): choose another model", key, path,
-             find_int(file, key, a.head_dim), a.head_dim);
+  for (const auto key : {"attention.value_length", "rope.dimension_count"})
+    validate(keys.integer(key, a.head_dim) == a.head_dim,
+             "{} of {} is {} (expected the head size, {}; nothing else is supported): choose another model", keys(key),
+             path, keys.integer(key, a.head_dim), a.head_dim);
   if (file.find_tensor(rope_factors_name))
     a.rope_factors = read_vector(stored_tensor(file, rope_factors_name, {1, a.head_dim / 2}));
   check_architecture(a, path);
@@ -147,23 +182,33 @@ Architecture read_architecture(const GgufFile& file) {
 std::string_view layer_tensor_name(TensorRole role) {
   switch (role) {
     case TensorRole::attention_norm:
-      return "attn_norm";
+      return "attn_norm.weight";
     case TensorRole::query:
-      return "attn_q";
+      return "attn_q.weight";
     case TensorRole::key:
-      return "attn_k";
+      return "attn_k.weight";
     case TensorRole::value:
-      return "attn_v";
+      return "attn_v.weight";
+    case TensorRole::query_bias:
+      return "attn_q.bias";
+    case TensorRole::key_bias:
+      return "attn_k.bias";
+    case TensorRole::value_bias:
+      return "attn_v.bias";
+    case TensorRole::query_norm:
+      return "attn_q_norm.weight";
+    case TensorRole::key_norm:
+      return "attn_k_norm.weight";
     case TensorRole::attention_output:
-      return "attn_output";
+      return "attn_output.weight";
     case TensorRole::feed_forward_norm:
-      return "ffn_norm";
+      return "ffn_norm.weight";
     case TensorRole::gate:
-      return "ffn_gate";
+      return "ffn_gate.weight";
     case TensorRole::up:
-      return "ffn_up";
+      return "ffn_up.weight";
     case TensorRole::down:
-      return "ffn_down";
+      return "ffn_down.weight";
     default:
       throw ContractError("not a role of a layer");
   }
@@ -178,21 +223,31 @@ std::string tensor_name(const Architecture& a, TensorRole role, int layer) {
     case TensorRole::head:
       return a.head == HeadWeights::tied ? "token_embd.weight" : "output.weight";
     default:
-      return fmt::format("blk.{}.{}.weight", layer, layer_tensor_name(role));
+      return fmt::format("blk.{}.{}", layer, layer_tensor_name(role));
   }
 }
 
 }  // namespace
 
+Architecture read_gguf_architecture(const std::filesystem::path& path) {
+  const GgufFile file(path);
+  const ArchitectureKeys keys(file);
+  refuse_unknown_arithmetic(file, keys);
+  return read_architecture(file, keys);
+}
+
 std::shared_ptr<const Checkpoint> open_gguf_checkpoint(const std::filesystem::path& path) {
   auto file = std::make_shared<const GgufFile>(path);
-  refuse_unknown_arithmetic(*file);
-  Architecture architecture = read_architecture(*file);
+  const ArchitectureKeys keys(*file);
+  refuse_unknown_arithmetic(*file, keys);
+  Architecture architecture = read_architecture(*file, keys);
   std::vector<StoredTensor> tensors;
   std::set<std::string> used{std::string(rope_factors_name)};
   const auto take = [&](int role_index, int layer) {
     const auto role = static_cast<TensorRole>(role_index);
-    tensors.push_back(stored_tensor(*file, tensor_name(architecture, role, layer), extents_of(architecture, role)));
+    tensors.emplace_back();
+    if (!has_role(architecture, role)) return;
+    tensors.back() = stored_tensor(*file, tensor_name(architecture, role, layer), extents_of(architecture, role));
     used.insert(tensors.back().name);
   };
   for (int layer = 0; layer < architecture.layers; ++layer)

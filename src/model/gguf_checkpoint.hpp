@@ -8,9 +8,12 @@
 
 namespace pipespec::model {
 
-/// Opens a GGUF file of the architecture `llama`. Every `llama.*` key and every tensor is accounted for: what would
-/// change the arithmetic and is not computed here (experts, scaled rotary positions, biases) is a UserError that names
-/// it.
+/// Opens a GGUF file of the architecture `llama`, `qwen2` or `qwen3`. Every key under the architecture's name and every
+/// tensor is accounted for: what would change the arithmetic and is not computed here (experts, scaled rotary
+/// positions, other biases) is a UserError that names it.
 std::shared_ptr<const Checkpoint> open_gguf_checkpoint(const std::filesystem::path& path);
+
+/// Its architecture alone.
+Architecture read_gguf_architecture(const std::filesystem::path& path);
 
 }  // namespace pipespec::model

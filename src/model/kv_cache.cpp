@@ -6,7 +6,7 @@ namespace pipespec::model {
 namespace {
 
 std::int64_t view_bytes(const KvCache::Extents& e) {
-  return ops::KvView::bytes(ops::KvType::f32, e.kv_heads, e.head_dim, ops::KvView::round_up(e.context));
+  return ops::KvView::bytes(e.type, e.kv_heads, e.head_dim, ops::KvView::round_up(e.context));
 }
 
 }  // namespace
@@ -38,7 +38,7 @@ void KvCache::truncate(Slot slot, Position length) {
 ops::KvView KvCache::view(Slot slot, int layer) {
   expect(slot >= 0 && slot < extents_.slots && layer >= 0 && layer < extents_.layers, "the slot and the layer exist");
   const std::int64_t index = std::int64_t{slot} * extents_.layers + layer;
-  return {storage_.data() + index * view_bytes(extents_), ops::KvType::f32, extents_.kv_heads, extents_.head_dim,
+  return {storage_.data() + index * view_bytes(extents_), extents_.type, extents_.kv_heads, extents_.head_dim,
           ops::KvView::round_up(extents_.context)};
 }
 

@@ -17,6 +17,7 @@ namespace pipespec::model {
 class KvCache {
  public:
   struct Extents {
+    ops::KvType type = ops::KvType::f32;
     int slots = 0;
     int layers = 0;
     int kv_heads = 0;  ///< of this rank

@@ -9,11 +9,14 @@ constexpr TensorRole layer_matrices[] = {
     TensorRole::query, TensorRole::key, TensorRole::value, TensorRole::attention_output,
     TensorRole::gate,  TensorRole::up,  TensorRole::down};
 
+constexpr TensorRole optional_vectors[] = {TensorRole::query_bias, TensorRole::key_bias, TensorRole::value_bias,
+                                           TensorRole::query_norm, TensorRole::key_norm};
+
 std::int64_t weight_bytes(const Checkpoint& checkpoint, const ModelOptions& options, const Shard& shard) {
   const Architecture& a = checkpoint.architecture();
   const auto packed = [&](TensorRole role, int layer) {
     const MatrixPart part = part_of(a, shard, role);
-    const ops::WeightType type = packed_type(role, checkpoint.tensor(role, layer).type, options.weights);
+    const ops::WeightType type = packed_type(role, checkpoint.tensor(role, layer).type, part.cols, options.weights);
     return static_cast<std::int64_t>(ops::PackedMatrix::bytes(type, part.rows.size(), part.cols.size()));
   };
   const std::int64_t norm = a.width * std::int64_t{sizeof(float)};
@@ -21,6 +24,9 @@ std::int64_t weight_bytes(const Checkpoint& checkpoint, const ModelOptions& opti
   for (const int layer : select_layers(options.layers, a.layers, checkpoint.source())) {
     bytes += 2 * norm;
     for (const TensorRole role : layer_matrices) bytes += packed(role, layer);
+    for (const TensorRole role : optional_vectors) {
+      if (has_role(a, role)) bytes += part_of(a, shard, role).cols.size() * std::int64_t{sizeof(float)};
+    }
   }
   return bytes;
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <optional>
 
 #include "core/error.hpp"
 
@@ -21,6 +22,18 @@ Range divide(std::int64_t count, std::int64_t unit, int part, int parts) {
   return {bound(part), bound(part + 1)};
 }
 
+namespace {
+
+/// With more ranks than KV heads, several ranks keep the same KV head and divide its query heads: into how many parts.
+/// Nothing where it does not come out even.
+std::optional<std::int64_t> parts_of_a_group(const Architecture& a, int ranks) {
+  const std::int64_t group = a.heads / a.kv_heads, parts = ranks / a.kv_heads;
+  const bool is_even = ranks > a.kv_heads && ranks % a.kv_heads == 0 && group % parts == 0;
+  return is_even && group / parts * a.head_dim % block == 0 ? std::optional(parts) : std::nullopt;
+}
+
+}  // namespace
+
 Shard shard_of(const Architecture& a, TensorParallel place) {
   expect(place.size >= 1 && place.rank >= 0 && place.rank < place.size, "the rank is one of its group");
   const std::int64_t group = a.heads / a.kv_heads;
@@ -33,8 +46,14 @@ Shard shard_of(const Architecture& a, TensorParallel place) {
     return divide(count, unit, place.rank, place.size);
   };
   Shard shard;
-  shard.kv_heads = part(a.kv_heads, block / std::gcd(block, columns), "KV heads");
-  shard.heads = {shard.kv_heads.begin * group, shard.kv_heads.end * group};
+  if (const auto parts = parts_of_a_group(a, place.size)) {
+    const std::int64_t kv_head = place.rank / *parts, heads = group / *parts;
+    shard.kv_heads = {kv_head, kv_head + 1};
+    shard.heads = {place.rank * heads, (place.rank + 1) * heads};
+  } else {
+    shard.kv_heads = part(a.kv_heads, block / std::gcd(block, columns), "KV heads");
+    shard.heads = {shard.kv_heads.begin * group, shard.kv_heads.end * group};
+  }
   shard.feed_forward = part(a.feed_forward, block, "feed-forward columns");
   shard.vocabulary = part(a.vocabulary, tile, "vocabulary entries");
   return shard;

@@ -21,6 +21,7 @@ struct Range {
 };
 
 /// The contiguous part of everything that one rank computes. Parts may differ in size: 3 KV heads on 2 ranks are 2 + 1.
+/// With more ranks than KV heads a KV head is kept by several ranks, which divide its query heads.
 struct Shard {
   Range kv_heads;
   Range heads;  ///< the query heads that read those KV heads

@@ -44,8 +44,9 @@ KvCache::Extents cache_extents(const Checkpoint& checkpoint, const ModelOptions&
   validate(options.context <= a.context, "a context of {} is too long ({} was trained for {}): use at most that",
            options.context, checkpoint.source(), a.context);
   const std::vector<int> layers = select_layers(options.layers, a.layers, checkpoint.source());
-  return {options.slots, static_cast<int>(layers.size()), static_cast<int>(shard.kv_heads.size()), a.head_dim,
-          options.context == 0 ? a.context : options.context};
+  const ops::KvType by_weights = options.weights == WeightFormat::f32 ? ops::KvType::f32 : ops::KvType::f16;
+  return {options.kv_cache.value_or(by_weights),   options.slots, static_cast<int>(layers.size()),
+          static_cast<int>(shard.kv_heads.size()), a.head_dim,    options.context == 0 ? a.context : options.context};
 }
 
 Transformer::Transformer(std::shared_ptr<const Checkpoint> checkpoint, const ModelOptions& options, comm::Group* group)
@@ -142,7 +143,17 @@ void Transformer::attend(std::size_t layer, LapTimer& timer) {
   workspace_.activations.assign(stream_, normed, needs_blocks(w.query, w.key, w.value));
   timer.lap(Operation::norm);
   ops::linear(stream_, {{{&w.query, query}, {&w.key, key}, {&w.value, value}}}, workspace_.activations);
+  if (!w.query_bias.empty()) {
+    ops::add_bias(stream_, w.query_bias, query);
+    ops::add_bias(stream_, w.key_bias, key);
+    ops::add_bias(stream_, w.value_bias, value);
+  }
   timer.lap(Operation::qkv);
+  if (!w.query_norm.empty()) {
+    normalise_heads(w.query_norm, query);
+    normalise_heads(w.key_norm, key);
+    timer.lap(Operation::norm);
+  }
   for (const Piece& piece : pieces_) {
     const auto rows = [&](MatrixView<float> m) { return m.row_range(piece.first_row, piece.rows()); };
     ops::rope(stream_, rope_, architecture().rope_style, piece.begin, rows(query));
@@ -158,6 +169,13 @@ void Transformer::attend(std::size_t layer, LapTimer& timer) {
   ops::linear(stream_, w.attention_output, workspace_.activations, workspace_.update.rows(piece_rows_));
   timer.lap(Operation::attention_output);
   add_update(timer);
+}
+
+/// Every head of a row by itself (Qwen3).
+void Transformer::normalise_heads(std::span<const float> weight, MatrixView<float> x) {
+  const std::int64_t head_dim = architecture().head_dim;
+  const MatrixView<float> heads{x.data, x.rows * (x.cols / head_dim), head_dim};
+  ops::rms_norm(stream_, heads, weight, architecture().rms_epsilon, heads);
 }
 
 void Transformer::feed_forward(std::size_t layer, LapTimer& timer) {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -23,9 +24,10 @@ namespace pipespec::model {
 /// How a checkpoint is to be run.
 struct ModelOptions {
   WeightFormat weights = WeightFormat::native;
-  std::vector<int> layers = {};  ///< which of the model's layers, ascending; empty: all
-  int slots = 1;                 ///< sequences held at once
-  Position context = 0;          ///< positions a slot has room for; 0: as many as the model was trained for
+  std::optional<ops::KvType> kv_cache = {};  ///< none: f32 beside f32 weights, else f16
+  std::vector<int> layers = {};              ///< which of the model's layers, ascending; empty: all
+  int slots = 1;                             ///< sequences held at once
+  Position context = 0;                      ///< positions a slot has room for; 0: as many as the model was trained for
   int threads = 1;
 };
 
@@ -67,6 +69,9 @@ class Transformer final : public LanguageModel {
   /// Multiply-adds of one row in this rank's matrices, without attention.
   std::int64_t multiply_adds_per_row() const;
 
+  /// Of those, the head's: only rows that want their next token.
+  std::int64_t head_multiply_adds() const { return weights_.head.out() * weights_.head.in(); }
+
  private:
   /// Consecutive rows of one segment within a chunk.
   struct Piece {
@@ -84,6 +89,7 @@ class Transformer final : public LanguageModel {
   void run_chunk(Head&& head);
   void embed(LapTimer& timer);
   void attend(std::size_t layer, LapTimer& timer);
+  void normalise_heads(std::span<const float> weight, ops::MatrixView<float> x);
   void feed_forward(std::size_t layer, LapTimer& timer);
   void add_update(LapTimer& timer);
   ops::MatrixView<const float> normalise_outputs();

@@ -20,18 +20,24 @@ struct Job {
   ops::PackedMatrix* packed;
 };
 
-/// Packs the part row by row through a widened copy of one row.
-ops::PackedMatrix widen(std::span<const std::byte> stored, std::int64_t stride, const Job& job) {
-  ops::PackedMatrix packed(job.type, job.part.rows.size(), job.part.cols.size());
-  std::vector<float> wide(static_cast<std::size_t>(packed.in()));
-  std::vector<std::uint16_t> narrow(wide.size());
+/// Packs the part row by row through a widened copy of the blocks of one row that hold the part's columns.
+ops::PackedMatrix widen(const Job& job, std::int64_t stride) {
+  const auto [type, cols] = std::pair(job.tensor->type, job.part.cols);
+  const std::int64_t length = ops::block_format(type).length;
+  const Range blocks{cols.begin / length, (cols.end + length - 1) / length};
+  std::vector<float> wide(static_cast<std::size_t>(blocks.size() * length));
+  const auto part = std::span(wide).subspan(static_cast<std::size_t>(cols.begin - blocks.begin * length),
+                                            static_cast<std::size_t>(cols.size()));
+  std::vector<std::uint16_t> narrow(part.size());
+  const std::int64_t first = job.part.rows.begin * stride + ops::row_bytes(type, blocks.begin * length);
+  ops::PackedMatrix packed(job.type, job.part.rows.size(), cols.size());
   for (std::int64_t row = 0; row < packed.out(); ++row) {
-    ops::dequantize_row(job.tensor->type, stored.subspan(static_cast<std::size_t>(row * stride)), wide);
+    ops::dequantize_row(type, job.tensor->bytes.subspan(static_cast<std::size_t>(first + row * stride)), wide);
     if (job.type == ops::WeightType::bf16) {
-      ops::round_to_bf16(wide, narrow);
+      ops::round_to_bf16(part, narrow);
       packed.set_row(row, std::as_bytes(std::span(narrow)));
     } else {
-      packed.set_row(row, std::as_bytes(std::span(wide)));
+      packed.set_row(row, std::as_bytes(part));
     }
   }
   return packed;
@@ -40,10 +46,10 @@ ops::PackedMatrix widen(std::span<const std::byte> stored, std::int64_t stride, 
 ops::PackedMatrix pack(const Job& job) {
   const StoredTensor& tensor = *job.tensor;
   const std::int64_t stride = ops::row_bytes(tensor.type, tensor.extents.cols);
+  if (job.type != tensor.type) return widen(job, stride);
   const std::int64_t first = job.part.rows.begin * stride + ops::row_bytes(tensor.type, job.part.cols.begin);
-  const auto stored = tensor.bytes.subspan(static_cast<std::size_t>(first));
-  if (job.type != tensor.type) return widen(stored, stride, job);
-  return ops::PackedMatrix::pack(job.type, stored, job.part.rows.size(), job.part.cols.size(), stride);
+  return ops::PackedMatrix::pack(job.type, tensor.bytes.subspan(static_cast<std::size_t>(first)), job.part.rows.size(),
+                                 job.part.cols.size(), stride);
 }
 
 /// Every thread takes the next job that nobody has taken.
@@ -67,6 +73,11 @@ MatrixPart part_of(const Architecture& a, const Shard& shard, TensorRole role) {
     case TensorRole::key:
     case TensorRole::value:
       return {kv_heads, all_cols};
+    case TensorRole::query_bias:
+      return {all_rows, heads};
+    case TensorRole::key_bias:
+    case TensorRole::value_bias:
+      return {all_rows, kv_heads};
     case TensorRole::attention_output:
       return {all_rows, heads};
     case TensorRole::gate:
@@ -81,10 +92,13 @@ MatrixPart part_of(const Architecture& a, const Shard& shard, TensorRole role) {
   }
 }
 
-ops::WeightType packed_type(TensorRole role, ops::WeightType stored, WeightFormat format) {
+ops::WeightType packed_type(TensorRole role, ops::WeightType stored, Range cols, WeightFormat format) {
+  const std::int64_t length = ops::block_format(stored).length;
+  const bool whole_blocks = cols.begin % length == 0 && cols.size() % length == 0;
+  const bool rounded_values = role == TensorRole::value && ops::is_quantized(stored);
   switch (format) {
     case WeightFormat::native:
-      return role == TensorRole::value && ops::is_quantized(stored) ? ops::WeightType::bf16 : stored;
+      return ops::has_kernel(stored) && whole_blocks && !rounded_values ? stored : ops::WeightType::bf16;
     case WeightFormat::bf16:
       return ops::WeightType::bf16;
     case WeightFormat::f32:
@@ -116,13 +130,25 @@ Weights load_weights(const Checkpoint& checkpoint, const Shard& shard, const std
   std::vector<Job> jobs;
   const auto add = [&](TensorRole role, int layer, ops::PackedMatrix& packed) {
     const StoredTensor& tensor = checkpoint.tensor(role, layer);
-    jobs.push_back({&tensor, part_of(a, shard, role), packed_type(role, tensor.type, format), &packed});
+    const MatrixPart part = part_of(a, shard, role);
+    jobs.push_back({&tensor, part, packed_type(role, tensor.type, part.cols, format), &packed});
+  };
+  const auto own_vector = [&](TensorRole role, int layer) {
+    if (!has_role(a, role)) return std::vector<float>();
+    const std::vector<float> whole = read_vector(checkpoint.tensor(role, layer));
+    const Range own = part_of(a, shard, role).cols;
+    return std::vector<float>(whole.begin() + own.begin, whole.begin() + own.end);
   };
   add(TensorRole::head, 0, weights.head);  // by far the largest, so it goes first
   for (std::size_t i = 0; i < layers.size(); ++i) {
     LayerWeights& to = weights.layers[i];
-    to.attention_norm = read_vector(checkpoint.tensor(TensorRole::attention_norm, layers[i]));
-    to.feed_forward_norm = read_vector(checkpoint.tensor(TensorRole::feed_forward_norm, layers[i]));
+    to.attention_norm = own_vector(TensorRole::attention_norm, layers[i]);
+    to.feed_forward_norm = own_vector(TensorRole::feed_forward_norm, layers[i]);
+    to.query_bias = own_vector(TensorRole::query_bias, layers[i]);
+    to.key_bias = own_vector(TensorRole::key_bias, layers[i]);
+    to.value_bias = own_vector(TensorRole::value_bias, layers[i]);
+    to.query_norm = own_vector(TensorRole::query_norm, layers[i]);
+    to.key_norm = own_vector(TensorRole::key_norm, layers[i]);
     add(TensorRole::query, layers[i], to.query);
     add(TensorRole::key, layers[i], to.key);
     add(TensorRole::value, layers[i], to.value);
@@ -132,7 +158,7 @@ Weights load_weights(const Checkpoint& checkpoint, const Shard& shard, const std
     add(TensorRole::down, layers[i], to.down);
   }
   run_jobs(jobs, stream.pool());
-  weights.output_norm = read_vector(checkpoint.tensor(TensorRole::output_norm));
+  weights.output_norm = own_vector(TensorRole::output_norm, 0);
   const StoredTensor& embedding = checkpoint.tensor(TensorRole::embedding);
   weights.embedding = {embedding.type, embedding.bytes, embedding.extents.rows, embedding.extents.cols};
   return weights;

@@ -21,8 +21,9 @@ struct alignas(32) ActivationBlock {
 
   std::int8_t codes[rows][length];
   float scale[rows];
-  std::int32_t negative_sum[rows];  ///< minus the sum of the codes: what a zero point of 1 adds to a dot product
-  float scaled_sum[rows];           ///< scale times the sum: what a weight minimum of 1 adds to a dot product
+  std::int32_t negative_sum[rows];        ///< minus the sum of the codes: what a zero point of 1 adds to a dot product
+  std::int32_t negative_first_sum[rows];  ///< likewise of the first 16 codes alone
+  float scaled_sum[rows];                 ///< scale times the sum: what a weight minimum of 1 adds to a dot product
 };
 
 /// Rows of activations in f32 and, for quantised weights, in 8-bit blocks. Keeps a view of the f32 rows, which must

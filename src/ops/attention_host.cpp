@@ -5,6 +5,8 @@
 #include <hwy/highway.h>
 // clang-format on
 
+#include <hwy/cache_control.h>
+
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -39,6 +41,16 @@ constexpr int vectors_at_once(int queries) {
   return std::clamp(registers / queries, 1, 4);
 }
 
+/// Step `d` of a loop that asks for `bytes` a step, a whole cache line at a time.
+template <std::size_t bytes>
+HWY_INLINE void prefetch_share(const char* from, int d) {
+  if constexpr (bytes >= 64) {
+    for (std::size_t line = 0; line < bytes; line += 64) hwy::Prefetch(from + d * bytes + line);
+  } else if (d % (64 / bytes) == 0) {
+    hwy::Prefetch(from + d * bytes);
+  }
+}
+
 /// weight[query][16·v …] = q·k / √head_dim of `vectors` times 16 positions from keys on.
 template <int vectors, int count, class Kept>
 HWY_INLINE void score(const Kept* HWY_RESTRICT keys, int head_dim, float scale, int first_vector,
@@ -47,7 +59,9 @@ HWY_INLINE void score(const Kept* HWY_RESTRICT keys, int head_dim, float scale, 
   for (int v = 0; v < vectors; ++v)
     for (int i = 0; i < count; ++i) sums[v][i] = zero();
   keys += std::int64_t{first_vector} * head_dim * 16;
+  const auto* ahead = reinterpret_cast<const char*>(keys + std::int64_t{split_positions} * head_dim);
   for (int d = 0; d < head_dim; ++d) {
+    prefetch_share<sizeof(Kept) * 16 * vectors>(ahead, d);
     PIPESPEC_UNROLL
     for (int v = 0; v < vectors; ++v) {
       const Lanes k = load_kept(keys + (std::int64_t{v} * head_dim + d) * 16);
@@ -86,7 +100,10 @@ HWY_INLINE void mix(const Kept* HWY_RESTRICT values, int width, int first_vector
     for (int i = 0; i < count; ++i) sums[v][i] = zero();
   values += first_vector * 16;
   const int seen_by_all = queries.visible[0];
-  for (int p = 0; p < seen_by_all; ++p) {
+  const Kept* ahead = values + std::int64_t{split_positions} * width;
+  for (int p = 0; p < seen_by_all; ++p, ahead += width) {
+    for (std::size_t line = 0; line < sizeof(Kept) * 16 * vectors; line += 64)
+      hwy::Prefetch(reinterpret_cast<const char*>(ahead) + line);
     PIPESPEC_UNROLL
     for (int v = 0; v < vectors; ++v) {
       const Lanes value = load_kept(values + std::int64_t{p} * width + v * 16);
@@ -140,8 +157,15 @@ void attend_queries(const AttentionJob& job, int kv_head, std::int64_t split, st
 template <class Kept>
 void attend_item(const AttentionJob& job, int kv_head, std::int64_t split, std::int64_t first, std::int64_t end) {
   for (; first + 8 <= end; first += 8) attend_queries<8, Kept>(job, kv_head, split, first);
-  for (; first + 4 <= end; first += 4) attend_queries<4, Kept>(job, kv_head, split, first);
   switch (end - first) {
+    case 7:
+      return attend_queries<7, Kept>(job, kv_head, split, first);
+    case 6:
+      return attend_queries<6, Kept>(job, kv_head, split, first);
+    case 5:
+      return attend_queries<5, Kept>(job, kv_head, split, first);
+    case 4:
+      return attend_queries<4, Kept>(job, kv_head, split, first);
     case 3:
       return attend_queries<3, Kept>(job, kv_head, split, first);
     case 2:

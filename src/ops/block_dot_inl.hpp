@@ -16,6 +16,7 @@
 
 #include "ops/activations.hpp"
 #include "ops/lanes_inl.hpp"
+#include "ops/packed_matrix.hpp"
 
 #if HWY_TARGET == HWY_AVX3_DL || HWY_TARGET == HWY_AVX2
 #include <immintrin.h>
@@ -28,12 +29,9 @@ HWY_BEFORE_NAMESPACE();
 #endif
 namespace pipespec::ops::HWY_NAMESPACE {
 
-/// How the codes of a block are stored in a tile (packed_matrix.hpp).
-enum class CodeBits { four, eight };
-
 /// Bytes of the stored codes of 32 inputs × 16 outputs.
-constexpr std::int64_t code_bytes(CodeBits bits) {
-  return bits == CodeBits::four ? 256 : 512;
+constexpr std::int64_t code_bytes(WeightType type) {
+  return 64 * tile_format(type).code_bits;
 }
 
 /// Four consecutive activations.
@@ -43,18 +41,76 @@ HWY_INLINE std::int32_t four_codes(const std::int8_t* HWY_RESTRICT from) {
   return four;
 }
 
-// dots<bits, zero_point>(stored, x, sums): per output and row r, sums[r] = Σ (code − zero point)·activation over the 32
-// inputs, as float (exact: below 2^24). `stored` holds unsigned codes, 64-byte aligned.
+/// Where the scales and minima of a block's 16 outputs lie; see TileFormat.
+struct BlockScales {
+  const std::uint16_t* d;      // [16] f16
+  const std::uint16_t* m;      // [16] f16, read only where the type has minima
+  const std::int8_t* factors;  // [factors][16], read only where the type has super-blocks
+};
+
+/// Part i of the outputs' scale s, of which there are TileFormat::scales.
+template <WeightType type>
+HWY_INLINE Part scale_part(const BlockScales& scales, int s, int i) {
+  const Part d = half_part(scales.d, i);
+  if constexpr (tile_format(type).factors() == 0) return d;
+  return hn::Mul(d, integer_part(scales.factors + s * 16, i));
+}
+
+/// Part i of the outputs' minimum.
+template <WeightType type>
+HWY_INLINE Part minimum_part(const BlockScales& scales, int i) {
+  const Part m = half_part(scales.m, i);
+  if constexpr (tile_format(type).factors() == 0) return m;
+  return hn::Mul(m, integer_part(scales.factors + tile_format(type).scales * 16, i));
+}
+
+/// What the zero point adds to the dot product of row r with the inputs of scale s.
+template <WeightType type>
+HWY_INLINE std::int32_t zero_point_term(const ActivationBlock& x, int s, int r) {
+  constexpr TileFormat format = tile_format(type);
+  if constexpr (format.scales == 1) return x.negative_sum[r] * format.zero_point;
+  const std::int32_t first = x.negative_first_sum[r];
+  return (s == 0 ? first : x.negative_sum[r] - first) * format.zero_point;
+}
+
+// add_block<type>(stored, scales, x, sums): adds the products of a block to the sums of every row r: for each scale s,
+// with dot = Σ (code − zero point)·activation over its inputs (all 32, or 16 where there are two scales; exact: below
+// 2^24),
+//     sums[r] = fma(dot, scale_s·scale[r], sums[r]), and then fma(minimum, scaled_sum[r], sums[r]).
+// `stored` holds unsigned codes, 64-byte aligned.
+
+#if HWY_TARGET != HWY_AVX2
+template <WeightType type, int rows>
+HWY_INLINE void add_scaled(const Lanes (&dots)[rows], int s, const BlockScales& scales, const ActivationBlock& x,
+                           Lanes (&sums)[rows]) {
+  const Lanes scale = each_part([&](int i) HWY_ATTR { return scale_part<type>(scales, s, i); });
+  PIPESPEC_UNROLL
+  for (int r = 0; r < rows; ++r) sums[r] = fma(dots[r], mul(scale, broadcast(x.scale[r])), sums[r]);
+}
+
+template <WeightType type, int rows>
+HWY_INLINE void add_minimum(const BlockScales& scales, const ActivationBlock& x, Lanes (&sums)[rows]) {
+  if constexpr (tile_format(type).has_minimum) {
+    const Lanes minimum = each_part([&](int i) HWY_ATTR { return minimum_part<type>(scales, i); });
+    PIPESPEC_UNROLL
+    for (int r = 0; r < rows; ++r) sums[r] = fma(minimum, broadcast(x.scaled_sum[r]), sums[r]);
+  }
+}
+#endif
 
 #if HWY_TARGET == HWY_AVX3_DL
 
-template <CodeBits bits, int zero_point, int rows>
-HWY_INLINE void dots(const std::uint8_t* HWY_RESTRICT stored, const ActivationBlock& x, Lanes (&sums)[rows]) {
+template <WeightType type, int rows>
+HWY_INLINE void add_block(const std::uint8_t* HWY_RESTRICT stored, const BlockScales& scales, const ActivationBlock& x,
+                          Lanes (&sums)[rows]) {
+  constexpr TileFormat format = tile_format(type);
+  constexpr int steps = 8 / format.scales;  // of four inputs, that share a scale
+  Lanes dots[rows];
   __m512i codes[8];  // four inputs of 16 outputs each
   PIPESPEC_UNROLL
-  for (int i = 0; i < (bits == CodeBits::four ? 4 : 8); ++i) {
+  for (int i = 0; i < format.code_bits; ++i) {
     const __m512i loaded = _mm512_load_si512(stored + i * 64);
-    if constexpr (bits == CodeBits::four) {
+    if constexpr (format.code_bits == 4) {
       const __m512i low_half = _mm512_set1_epi8(0x0F);
       codes[i] = _mm512_and_si512(loaded, low_half);
       codes[i + 4] = _mm512_and_si512(_mm512_srli_epi16(loaded, 4), low_half);
@@ -63,110 +119,130 @@ HWY_INLINE void dots(const std::uint8_t* HWY_RESTRICT stored, const ActivationBl
     }
   }
   PIPESPEC_UNROLL
-  for (int r = 0; r < rows; ++r) {
-    __m512i sum = _mm512_set1_epi32(x.negative_sum[r] * zero_point);
+  for (int s = 0; s < format.scales; ++s) {
     PIPESPEC_UNROLL
-    for (int i = 0; i < 8; ++i)
-      sum = _mm512_dpbusd_epi32(sum, codes[i], _mm512_set1_epi32(four_codes(x.codes[r] + 4 * i)));
-    sums[r].part[0].raw = _mm512_cvtepi32_ps(sum);
+    for (int r = 0; r < rows; ++r) {
+      __m512i sum = _mm512_set1_epi32(zero_point_term<type>(x, s, r));
+      PIPESPEC_UNROLL
+      for (int i = s * steps; i < (s + 1) * steps; ++i)
+        sum = _mm512_dpbusd_epi32(sum, codes[i], _mm512_set1_epi32(four_codes(x.codes[r] + 4 * i)));
+      dots[r].part[0].raw = _mm512_cvtepi32_ps(sum);
+    }
+    add_scaled<type>(dots, s, scales, x, sums);
   }
+  add_minimum<type>(scales, x, sums);
 }
 
 #elif HWY_TARGET == HWY_AVX2
 
-/// Rows that go together: the sums of their two halves must fit the registers beside the codes. For the same reason the
-/// loop over the codes is kept a loop: unrolled, the compiler sums row by row and spills the codes of all steps.
-constexpr int rows_of_dots = 4;
+// Eight outputs, half a tile, at a time: the sums of eight rows and the codes then fit the registers. The loops over
+// the codes are kept loops: unrolled, the compiler sums row by row and spills the codes of all steps.
 
 /// 4-bit codes: products are summed in 16 bits, where eight pairs are at most 8·2·15·127 = 30480.
-template <int zero_point, int rows>
-HWY_INLINE void dots_of_four_bits(const std::uint8_t* HWY_RESTRICT stored, const ActivationBlock& x, int first_row,
-                                  Lanes* HWY_RESTRICT sums) {
-  const __m256i low_half = _mm256_set1_epi8(0x0F), ones = _mm256_set1_epi16(1);
-  __m256i pairs[rows][2];
-  for (auto& row : pairs) row[0] = row[1] = _mm256_setzero_si256();
+template <WeightType type, int rows>
+HWY_INLINE void dots_of_four_bits(const std::uint8_t* HWY_RESTRICT stored, const ActivationBlock& x,
+                                  __m256i (&sums)[rows]) {
+  const __m256i low_half = _mm256_set1_epi8(0x0F);
+  __m256i pairs[rows];
+  for (auto& row : pairs) row = _mm256_setzero_si256();
   HWY_UNROLL(1)
   for (int i = 0; i < 4; ++i) {
-    const auto* at = reinterpret_cast<const __m256i*>(stored + i * 64);
-    const __m256i loaded[2] = {_mm256_load_si256(at), _mm256_load_si256(at + 1)};
-    const __m256i low[2] = {_mm256_and_si256(loaded[0], low_half), _mm256_and_si256(loaded[1], low_half)};
-    const __m256i high[2] = {_mm256_and_si256(_mm256_srli_epi16(loaded[0], 4), low_half),
-                             _mm256_and_si256(_mm256_srli_epi16(loaded[1], 4), low_half)};
+    const __m256i loaded = _mm256_load_si256(reinterpret_cast<const __m256i*>(stored + i * 64));
+    const __m256i low = _mm256_and_si256(loaded, low_half);
+    const __m256i high = _mm256_and_si256(_mm256_srli_epi16(loaded, 4), low_half);
     PIPESPEC_UNROLL
     for (int r = 0; r < rows; ++r) {
-      const __m256i a = _mm256_set1_epi32(four_codes(x.codes[first_row + r] + 4 * i));
-      const __m256i b = _mm256_set1_epi32(four_codes(x.codes[first_row + r] + 4 * i + 16));
-      PIPESPEC_UNROLL
-      for (int half = 0; half < 2; ++half) {
-        pairs[r][half] = _mm256_add_epi16(pairs[r][half], _mm256_maddubs_epi16(low[half], a));
-        pairs[r][half] = _mm256_add_epi16(pairs[r][half], _mm256_maddubs_epi16(high[half], b));
-      }
+      const __m256i a = _mm256_set1_epi32(four_codes(x.codes[r] + 4 * i));
+      const __m256i b = _mm256_set1_epi32(four_codes(x.codes[r] + 4 * i + 16));
+      pairs[r] = _mm256_add_epi16(pairs[r], _mm256_maddubs_epi16(low, a));
+      pairs[r] = _mm256_add_epi16(pairs[r], _mm256_maddubs_epi16(high, b));
     }
   }
+  const __m256i ones = _mm256_set1_epi16(1);
   PIPESPEC_UNROLL
   for (int r = 0; r < rows; ++r) {
-    const __m256i start = _mm256_set1_epi32(x.negative_sum[first_row + r] * zero_point);
-    for (int half = 0; half < 2; ++half)
-      sums[r].part[half].raw = _mm256_cvtepi32_ps(_mm256_add_epi32(start, _mm256_madd_epi16(pairs[r][half], ones)));
+    sums[r] = _mm256_madd_epi16(pairs[r], ones);
+    if constexpr (tile_format(type).zero_point != 0)
+      sums[r] = _mm256_add_epi32(sums[r], _mm256_set1_epi32(zero_point_term<type>(x, 0, r)));
   }
 }
 
-/// 8-bit codes, made signed again, so that no zero point is left: |w|·(sign(w)·a), where one pair in 16 bits is at most
-/// 2·128·127 = 32512.
-template <int rows>
-HWY_INLINE void dots_of_eight_bits(const std::uint8_t* HWY_RESTRICT stored, const ActivationBlock& x, int first_row,
-                                   Lanes* HWY_RESTRICT sums) {
+/// 8-bit codes of the inputs of scale s, made signed again, so that no zero point is left: |w|·(sign(w)·a), where one
+/// pair in 16 bits is at most 2·128·127 = 32512.
+template <WeightType type, int rows>
+HWY_INLINE void dots_of_eight_bits(const std::uint8_t* HWY_RESTRICT stored, const ActivationBlock& x, int s,
+                                   __m256i (&sums)[rows]) {
+  constexpr int steps = 8 / tile_format(type).scales;
   const __m256i middle = _mm256_set1_epi8(-128), ones = _mm256_set1_epi16(1);
-  __m256i sum[rows][2];
-  for (auto& row : sum) row[0] = row[1] = _mm256_setzero_si256();
+  for (auto& row : sums) row = _mm256_setzero_si256();
   HWY_UNROLL(1)
-  for (int i = 0; i < 8; ++i) {
+  for (int i = s * steps; i < (s + 1) * steps; ++i) {
+    const __m256i w = _mm256_xor_si256(_mm256_load_si256(reinterpret_cast<const __m256i*>(stored + i * 64)), middle);
+    const __m256i size = _mm256_abs_epi8(w);
     PIPESPEC_UNROLL
-    for (int half = 0; half < 2; ++half) {
-      const auto* at = reinterpret_cast<const __m256i*>(stored + i * 64 + half * 32);
-      const __m256i w = _mm256_xor_si256(_mm256_load_si256(at), middle), size = _mm256_abs_epi8(w);
-      PIPESPEC_UNROLL
-      for (int r = 0; r < rows; ++r) {
-        const __m256i a = _mm256_set1_epi32(four_codes(x.codes[first_row + r] + 4 * i));
-        const __m256i products = _mm256_maddubs_epi16(size, _mm256_sign_epi8(a, w));
-        sum[r][half] = _mm256_add_epi32(sum[r][half], _mm256_madd_epi16(products, ones));
-      }
+    for (int r = 0; r < rows; ++r) {
+      const __m256i a = _mm256_set1_epi32(four_codes(x.codes[r] + 4 * i));
+      const __m256i products = _mm256_maddubs_epi16(size, _mm256_sign_epi8(a, w));
+      sums[r] = _mm256_add_epi32(sums[r], _mm256_madd_epi16(products, ones));
     }
   }
-  for (int r = 0; r < rows; ++r)
-    for (int half = 0; half < 2; ++half) sums[r].part[half].raw = _mm256_cvtepi32_ps(sum[r][half]);
 }
 
-template <CodeBits bits, int zero_point, int rows>
-HWY_INLINE void dots(const std::uint8_t* HWY_RESTRICT stored, const ActivationBlock& x, Lanes (&sums)[rows]) {
-  constexpr int few = rows < rows_of_dots ? rows : rows_of_dots;
-  if constexpr (bits == CodeBits::four) {
-    dots_of_four_bits<zero_point, few>(stored, x, 0, sums);
-    if constexpr (rows > few) dots_of_four_bits<zero_point, rows - few>(stored, x, few, sums + few);
-  } else {
-    dots_of_eight_bits<few>(stored, x, 0, sums);
-    if constexpr (rows > few) dots_of_eight_bits<rows - few>(stored, x, few, sums + few);
+template <WeightType type, int rows>
+HWY_INLINE void add_block(const std::uint8_t* HWY_RESTRICT stored, const BlockScales& scales, const ActivationBlock& x,
+                          Lanes (&sums)[rows]) {
+  constexpr TileFormat format = tile_format(type);
+  static_assert(format.scales == 1 || !format.has_minimum, "a minimum is added once");
+  HWY_UNROLL(1)
+  for (int half = 0; half < 2; ++half) {
+    HWY_UNROLL(1)
+    for (int s = 0; s < format.scales; ++s) {
+      __m256i dots[rows];
+      if constexpr (format.code_bits == 4) {
+        dots_of_four_bits<type>(stored + half * 32, x, dots);
+      } else {
+        dots_of_eight_bits<type>(stored + half * 32, x, s, dots);
+      }
+      const __m256 scale = scale_part<type>(scales, s, half).raw;
+      __m256 minimum = scale;
+      if constexpr (format.has_minimum) minimum = minimum_part<type>(scales, half).raw;
+      PIPESPEC_UNROLL
+      for (int r = 0; r < rows; ++r) {
+        __m256 sum = sums[r].part[half].raw;
+        sum = _mm256_fmadd_ps(_mm256_cvtepi32_ps(dots[r]), _mm256_mul_ps(scale, _mm256_set1_ps(x.scale[r])), sum);
+        if constexpr (format.has_minimum) sum = _mm256_fmadd_ps(minimum, _mm256_set1_ps(x.scaled_sum[r]), sum);
+        sums[r].part[half].raw = sum;
+      }
+    }
   }
 }
 
 #else  // any processor
 
-template <CodeBits bits, int zero_point, int rows>
-void dots(const std::uint8_t* HWY_RESTRICT stored, const ActivationBlock& x, Lanes (&sums)[rows]) {
+template <WeightType type, int rows>
+void add_block(const std::uint8_t* HWY_RESTRICT stored, const BlockScales& scales, const ActivationBlock& x,
+               Lanes (&sums)[rows]) {
+  constexpr TileFormat format = tile_format(type);
+  constexpr int inputs = 32 / format.scales;  // that share a scale
+  Lanes dots[rows];
   const auto code = [stored](int k, int output) {  // of input k
-    if constexpr (bits == CodeBits::eight) return int{stored[k / 4 * 64 + output * 4 + k % 4]};
+    if constexpr (format.code_bits == 8) return int{stored[k / 4 * 64 + output * 4 + k % 4]};
     const int both = stored[k % 16 / 4 * 64 + output * 4 + k % 4];
     return k < 16 ? both & 0x0F : both >> 4;
   };
-  for (int r = 0; r < rows; ++r) {
-    float row_sums[16];
-    for (int output = 0; output < 16; ++output) {
-      std::int32_t sum = x.negative_sum[r] * zero_point;
-      for (int k = 0; k < 32; ++k) sum += code(k, output) * x.codes[r][k];
-      row_sums[output] = static_cast<float>(sum);
+  for (int s = 0; s < format.scales; ++s) {
+    for (int r = 0; r < rows; ++r) {
+      float row_sums[16];
+      for (int output = 0; output < 16; ++output) {
+        std::int32_t sum = zero_point_term<type>(x, s, r);
+        for (int k = s * inputs; k < (s + 1) * inputs; ++k) sum += code(k, output) * x.codes[r][k];
+        row_sums[output] = static_cast<float>(sum);
+      }
+      dots[r] = load(row_sums);
     }
-    sums[r] = load(row_sums);
+    add_scaled<type>(dots, s, scales, x, sums);
   }
+  add_minimum<type>(scales, x, sums);
 }
 
 #endif

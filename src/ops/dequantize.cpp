@@ -6,6 +6,7 @@
 
 #include "core/error.hpp"
 #include "ops/half.hpp"
+#include "ops/super_block.hpp"
 
 namespace pipespec::ops {
 namespace {
@@ -45,6 +46,37 @@ void widen_q4_1(const std::byte* block, float* values) {
   widen_nibbles(block + 4, values, [d, m](int q) { return d * static_cast<float>(q) + m; });
 }
 
+/// As widen_nibbles, with bit i of `high` the fifth bit of weight i.
+template <class Value>
+void widen_five_bits(std::uint32_t high, const std::byte* codes, float* values, Value value) {
+  for (int i = 0; i < 32; ++i) {
+    const int low = std::to_integer<int>(codes[i % 16]) >> i / 16 * 4 & 0x0F;
+    values[i] = value(low | static_cast<int>(high >> i & 1) << 4);
+  }
+}
+
+void widen_q5_0(const std::byte* block, float* values) {
+  const float d = read_half(block);
+  widen_five_bits(read<std::uint32_t>(block + 2), block + 6, values,
+                  [d](int q) { return d * static_cast<float>(q - 16); });
+}
+
+void widen_q5_1(const std::byte* block, float* values) {
+  const float d = read_half(block), m = read_half(block + 2);
+  widen_five_bits(read<std::uint32_t>(block + 4), block + 8, values,
+                  [d, m](int q) { return d * static_cast<float>(q) + m; });
+}
+
+void widen_super_block(const SuperBlock& block, float* values) {
+  const float d = half_to_float(block.d), dmin = half_to_float(block.dmin);
+  const std::int8_t* code = block.codes.data();
+  for (std::size_t run = 0; code < block.codes.data() + SuperBlock::length; ++run) {
+    const float scale = d * static_cast<float>(block.scales[run]);
+    const float minimum = dmin * static_cast<float>(block.minima[run]);
+    for (int i = 0; i < block.run; ++i) *values++ = scale * static_cast<float>(*code++) - minimum;
+  }
+}
+
 void widen_block(WeightType type, const std::byte* block, float* values) {
   switch (type) {
     case WeightType::f32:
@@ -62,6 +94,16 @@ void widen_block(WeightType type, const std::byte* block, float* values) {
       return widen_q4_0(block, values);
     case WeightType::q4_1:
       return widen_q4_1(block, values);
+    case WeightType::q5_0:
+      return widen_q5_0(block, values);
+    case WeightType::q5_1:
+      return widen_q5_1(block, values);
+    case WeightType::q2_k:
+    case WeightType::q3_k:
+    case WeightType::q4_k:
+    case WeightType::q5_k:
+    case WeightType::q6_k:
+      return widen_super_block(unpack_super_block(type, block), values);
   }
 }
 

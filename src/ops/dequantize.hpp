@@ -9,8 +9,9 @@
 
 namespace pipespec::ops {
 
-/// Widens one stored row with ggml's arithmetic (weight_type.hpp; f16 scales widened to f32, then one rounding for each
-/// multiplication and addition). `stored` holds row_bytes(type, values.size()) bytes at least, of any alignment.
+/// Widens one stored row with ggml's arithmetic (weight_type.hpp, super_block.hpp; f16 scales widened to f32, then one
+/// rounding for each multiplication and addition). `stored` holds row_bytes(type, values.size()) bytes at least, of any
+/// alignment.
 void dequantize_row(WeightType type, std::span<const std::byte> stored, std::span<float> values);
 
 /// Rounds to bfloat16, to nearest, ties to even; NaN stays NaN.

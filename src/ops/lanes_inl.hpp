@@ -37,8 +37,10 @@ using HalfTag = hn::Rebind<hwy::float16_t, FloatTag>;
 constexpr int part_lanes = static_cast<int>(hn::MaxLanes(FloatTag()));
 constexpr int parts = 16 / part_lanes;
 
+using Part = hn::Vec<FloatTag>;
+
 struct Lanes {
-  hn::Vec<FloatTag> part[parts];
+  Part part[parts];
 };
 
 /// Applies `f(part index)` to all parts.
@@ -66,18 +68,38 @@ HWY_INLINE void store(const Lanes& x, float* HWY_RESTRICT to) {
   for (int i = 0; i < parts; ++i) hn::StoreU(x.part[i], FloatTag(), to + i * part_lanes);
 }
 
+/// Part i of 16 halves, widened.
+HWY_INLINE Part half_part(const std::uint16_t* HWY_RESTRICT from, int i) {
+  const std::uint16_t* at = from + i * part_lanes;
+#if HWY_TARGET == HWY_SCALAR
+  return hn::Set(FloatTag(), half_to_float(*at));
+#else
+  return hn::PromoteTo(FloatTag(), hn::LoadU(HalfTag(), reinterpret_cast<const hwy::float16_t*>(at)));
+#endif
+}
+
 /// 16 halves, widened.
 HWY_INLINE Lanes load_half(const std::uint16_t* HWY_RESTRICT from) {
-  return each_part([=](int i) HWY_ATTR {
-    const HalfTag half;
-    const auto* at = reinterpret_cast<const hwy::float16_t*>(from + i * part_lanes);
+  return each_part([=](int i) HWY_ATTR { return half_part(from, i); });
+}
+
+/// Part i of 16 small integers.
+HWY_INLINE Part integer_part(const std::int8_t* HWY_RESTRICT from, int i) {
+  const hn::Rebind<std::int8_t, FloatTag> bytes;
+  return hn::ConvertTo(FloatTag(), hn::PromoteTo(IntTag(), hn::LoadU(bytes, from + i * part_lanes)));
+}
+
+/// To the nearest halves, ties to even.
+HWY_INLINE void store_half(const Lanes& x, std::uint16_t* HWY_RESTRICT to) {
+  PIPESPEC_UNROLL
+  for (int i = 0; i < parts; ++i) {
 #if HWY_TARGET == HWY_SCALAR
-    (void)half;
-    return hn::Set(FloatTag(), half_to_float(reinterpret_cast<const std::uint16_t*>(at)[0]));
+    to[i] = float_to_half(hn::GetLane(x.part[i]));
 #else
-    return hn::PromoteTo(FloatTag(), hn::LoadU(half, at));
+    const HalfTag half;
+    hn::StoreU(hn::DemoteTo(half, x.part[i]), half, reinterpret_cast<hwy::float16_t*>(to + i * part_lanes));
 #endif
-  });
+  }
 }
 
 /// The first `count` of 16 floats, the others 0.
@@ -147,21 +169,34 @@ HWY_INLINE void store_nearest(const Lanes& x, std::int32_t* HWY_RESTRICT to) {
   }
 }
 
-/// Sum of the lanes in a fixed order: neighbours 8 apart, then 4, 2, 1.
-HWY_INLINE float sum_of_lanes(const Lanes& x) {
-  HWY_ALIGN float lane[16];
-  store(x, lane);
+/// Combines the lanes in a fixed order: neighbours 8 apart, then 4, 2, 1.
+template <class Combine>
+HWY_INLINE float fold_lanes(const Lanes& x, const Combine& combine) {
+#if HWY_TARGET == HWY_SCALAR
+  Lanes fold = x;
   for (int step = 8; step >= 1; step /= 2)
-    for (int i = 0; i < step; ++i) lane[i] += lane[i + step];
-  return lane[0];
+    for (int i = 0; i < step; ++i) fold.part[i] = combine(fold.part[i], fold.part[i + step]);
+  return hn::GetLane(fold.part[0]);
+#else
+  static_assert(parts <= 2, "vectors of 8 or 16 floats");
+  const hn::CappedTag<float, 8> eight;
+  const hn::CappedTag<float, 4> four;
+#if HWY_TARGET == HWY_AVX2
+  const auto of_eight = combine(x.part[0], x.part[1]);
+#else
+  const auto of_eight = combine(hn::LowerHalf(eight, x.part[0]), hn::UpperHalf(eight, x.part[0]));
+#endif
+  const auto of_four = combine(hn::LowerHalf(four, of_eight), hn::UpperHalf(four, of_eight));
+  const auto of_two = combine(of_four, hn::Shuffle1032(of_four));
+  return hn::GetLane(combine(of_two, hn::Shuffle2301(of_two)));
+#endif
 }
 
+HWY_INLINE float sum_of_lanes(const Lanes& x) {
+  return fold_lanes(x, [](auto a, auto b) HWY_ATTR { return hn::Add(a, b); });
+}
 HWY_INLINE float max_of_lanes(const Lanes& x) {
-  HWY_ALIGN float lane[16];
-  store(x, lane);
-  for (int step = 8; step >= 1; step /= 2)
-    for (int i = 0; i < step; ++i) lane[i] = lane[i] < lane[i + step] ? lane[i + step] : lane[i];
-  return lane[0];
+  return fold_lanes(x, [](auto a, auto b) HWY_ATTR { return hn::Max(a, b); });
 }
 
 /// e^x within 2 units in the last place for −87 ≤ x ≤ 88; beyond, as at the bounds. Cody and Waite's reduction

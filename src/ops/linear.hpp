@@ -21,8 +21,8 @@ struct Product {
 ///
 /// Arithmetic, with fma = fused multiply-add in f32, sums from the first input on:
 ///   f32, f16, bf16   y = fma(w_k, x_k, y)
-///   quantised        y = fma(Σ q·a, d·scale, y) a block, the integer sum exact and zero points taken off;
-///                    q4_1 then y = fma(m, scale·Σ a, y)
+///   quantised        y = fma(Σ q·a, d·scale, y) a block, the integer sum exact and zero points taken off; q6_k so for
+///                    each half of a block; q4_1 and q4_k then y = fma(m, scale·Σ a, y). d and m are ggml's, in f32
 /// An element depends on its row of w and its row of x alone, bit for bit: not on the other rows, the threads or the
 /// instruction set.
 void linear(device::Stream& stream, std::span<const Product> products, const Activations& x);

@@ -75,12 +75,22 @@ Best best_of_lanes(const LaneBest& lanes, Token first_token, Best best) {
 
 void linear(device::Stream& stream, std::span<const Product> products, const Activations& x) {
   std::int64_t tiles = 0;
+  bool are_alike = true;
   for (const Product& product : products) {
     expect_fit(*product.weights, x);
     expect(product.y.rows == x.rows() && product.y.cols == product.weights->out(), "y has room for the outputs");
     tiles += product.weights->tiles();
+    are_alike = are_alike && product.weights->tiles() == products.front().weights->tiles();
   }
   if (x.rows() == 0) return;
+  if (are_alike) {
+    // A thread takes the same outputs of all, as it will need them together (gate and up).
+    stream.pool().parallel_for(products.front().weights->tiles(), [&](std::int64_t begin, std::int64_t end) {
+      for (const Product& product : products)
+        HWY_DYNAMIC_DISPATCH(write_tiles)(*product.weights, x, begin, end, product.y);
+    });
+    return;
+  }
   stream.pool().parallel_for(tiles, [&](std::int64_t begin, std::int64_t end) {
     std::int64_t first = 0;  // of the product's tiles among all
     for (const Product& product : products) {

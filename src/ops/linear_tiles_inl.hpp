@@ -28,15 +28,6 @@ namespace pipespec::ops::HWY_NAMESPACE {
 
 constexpr int row_group = ActivationBlock::rows;
 
-template <WeightType type>
-constexpr CodeBits bits_of = type == WeightType::q8_0 ? CodeBits::eight : CodeBits::four;
-
-/// Of a type's unsigned codes.
-template <WeightType type>
-constexpr int zero_point_of = type == WeightType::q8_0   ? 128
-                              : type == WeightType::q4_0 ? 8
-                                                         : 0;
-
 /// Bytes of the memory to come that are asked for while a block is worked on. Tiles follow each other in memory, so
 /// this keeps memory busy across the end of a tile, where a processor's own prefetching and speculation start anew.
 constexpr std::int64_t prefetch_distance = 4096;
@@ -51,29 +42,28 @@ HWY_INLINE void prefetch(const std::byte* from, std::int64_t bytes) {
 template <WeightType type, int rows>
 HWY_INLINE void sum_blocks(const PackedMatrix& w, std::int64_t tile, const ActivationBlock* HWY_RESTRICT x,
                            Lanes (&sums)[rows]) {
-  constexpr CodeBits bits = bits_of<type>;
+  constexpr TileFormat format = tile_format(type);
   const std::int64_t blocks = w.in() / ActivationBlock::length;
-  const auto* scale = reinterpret_cast<const std::uint16_t*>(w.tile(tile));
-  const auto* minimum = scale + blocks * 16;
+  const std::int64_t scales = blocks / format.blocks_of_a_d * 16;
+  const auto* d = reinterpret_cast<const std::uint16_t*>(w.tile(tile));
+  const auto* factors = reinterpret_cast<const std::int8_t*>(d + scales * format.halves());
   const auto* stored = reinterpret_cast<const std::uint8_t*>(w.tile(tile) + w.codes_offset());
   PIPESPEC_UNROLL
   for (int r = 0; r < rows; ++r) sums[r] = zero();
-  constexpr std::int64_t block_bytes = code_bytes(bits) + (type == WeightType::q4_1 ? 64 : 32);
+  constexpr std::int64_t block_bytes =
+      code_bytes(type) + 32 * format.halves() / format.blocks_of_a_d + 16 * format.factors();
   const std::byte* ahead = w.tile(tile) + prefetch_distance;
-  for (std::int64_t b = 0; b < blocks; ++b, stored += code_bytes(bits), ahead += block_bytes) {
+  for (std::int64_t b = 0; b < blocks; ++b, stored += code_bytes(type), ahead += block_bytes) {
     prefetch(ahead, block_bytes);
-    Lanes block_sums[rows];
-    dots<bits, zero_point_of<type>>(stored, x[b], block_sums);
-    const Lanes d = load_half(scale + b * 16);
-    PIPESPEC_UNROLL
-    for (int r = 0; r < rows; ++r) sums[r] = fma(block_sums[r], mul(d, broadcast(x[b].scale[r])), sums[r]);
-    if constexpr (type == WeightType::q4_1) {
-      const Lanes m = load_half(minimum + b * 16);
-      PIPESPEC_UNROLL
-      for (int r = 0; r < rows; ++r) sums[r] = fma(m, broadcast(x[b].scaled_sum[r]), sums[r]);
-    }
+    const std::uint16_t* scale = d + b / format.blocks_of_a_d * 16;
+    add_block<type>(stored, {scale, scale + scales, factors + b * 16 * format.factors()}, x[b], sums);
   }
 }
+
+/// Whether to ask for the memory to come while `tiles` tiles are read side by side: with many of them the processor
+/// does better by itself.
+template <int tiles>
+constexpr bool wants_prefetch = tiles <= 4;
 
 /// Weights of input k (f32, f16) of one tile.
 template <WeightType type>
@@ -103,6 +93,8 @@ HWY_INLINE void sum_input(const std::byte* const (&tile)[tiles], const float* co
   PIPESPEC_UNROLL
   for (int t = 0; t < tiles; ++t) {
     const Lanes w = load_weights<type>(tile[t], k);
+    if constexpr (wants_prefetch<tiles>)
+      prefetch(tile[t] + k * 16 * (type == WeightType::f32 ? 4 : 2) + prefetch_distance, 64);
     PIPESPEC_UNROLL
     for (int r = 0; r < rows; ++r) sums[t][r] = fma(w, broadcast(x[r][k]), sums[t][r]);
   }
@@ -115,6 +107,7 @@ HWY_INLINE void sum_pair(const std::byte* const (&tile)[tiles], const float* con
   PIPESPEC_UNROLL
   for (int t = 0; t < tiles; ++t) {
     const Lanes pairs = load(reinterpret_cast<const float*>(tile[t]) + pair * 16);
+    if constexpr (wants_prefetch<tiles>) prefetch(tile[t] + pair * 64 + prefetch_distance, 64);
     const Lanes first = first_of_pairs(pairs), second = second_of_pairs(pairs);
     PIPESPEC_UNROLL
     for (int r = 0; r < rows; ++r) sums[t][r] = fma(first, broadcast(x[r][2 * pair]), sums[t][r]);
@@ -133,10 +126,10 @@ HWY_INLINE void sum_last_of_pairs(const std::byte* const (&tile)[tiles], const f
   }
 }
 
-/// `tiles` tiles of floating-point weights times `rows` rows.
+/// `tiles` tiles of floating-point weights times `rows` rows, which are rows [output_row, …) of the outputs.
 template <WeightType type, int tiles, int rows>
 HWY_INLINE void sum_inputs(const PackedMatrix& w, std::int64_t first_tile, const MatrixView<const float>& x,
-                           std::int64_t first_row, float (*outputs)[row_group][16]) {
+                           std::int64_t first_row, float (*outputs)[row_group][16], int output_row) {
   const std::byte* tile[tiles];
   const float* row[rows];
   Lanes sums[tiles][rows];
@@ -152,7 +145,7 @@ HWY_INLINE void sum_inputs(const PackedMatrix& w, std::int64_t first_tile, const
     for (std::int64_t k = 0; k < in; ++k) sum_input<type>(tile, row, k, sums);
   }
   for (int t = 0; t < tiles; ++t)
-    for (int r = 0; r < rows; ++r) store(sums[t][r], outputs[t][r]);
+    for (int r = 0; r < rows; ++r) store(sums[t][r], outputs[t][output_row + r]);
 }
 
 /// Tiles of floating-point weights at once: enough independent sums to hide the latency of a multiply-add, and no more
@@ -170,6 +163,21 @@ struct alignas(64) TileOutputs {
   float of[cached_tiles][row_group][16];
 };
 
+/// Rows of which the registers hold the sums of a tile of floating-point weights.
+constexpr int rows_at_once = parts == 2 ? 4 : row_group;
+
+/// Floating-point weights: rows [output_row, output_row + rows) of the outputs of `count` tiles.
+template <WeightType type, int rows>
+HWY_INLINE void sum_some_rows(const PackedMatrix& w, const Activations& x, std::int64_t first_row,
+                              std::int64_t first_tile, int count, TileOutputs& outputs, int output_row) {
+  constexpr int most = tiles_at_once(rows);
+  int tile = 0;
+  for (; tile + most <= count; tile += most)
+    sum_inputs<type, most, rows>(w, first_tile + tile, x.x(), first_row, outputs.of + tile, output_row);
+  for (; tile < count; ++tile)
+    sum_inputs<type, 1, rows>(w, first_tile + tile, x.x(), first_row, outputs.of + tile, output_row);
+}
+
 /// The outputs of `count` ≤ cached_tiles tiles for rows [first_row, first_row + rows).
 template <WeightType type, int rows>
 void sum_rows(const PackedMatrix& w, const Activations& x, std::int64_t first_row, std::int64_t first_tile, int count,
@@ -181,11 +189,9 @@ void sum_rows(const PackedMatrix& w, const Activations& x, std::int64_t first_ro
       for (int r = 0; r < rows; ++r) store(sums[r], outputs.of[tile][r]);
     }
   } else {
-    constexpr int most = tiles_at_once(rows);
-    int tile = 0;
-    for (; tile + most <= count; tile += most)
-      sum_inputs<type, most, rows>(w, first_tile + tile, x.x(), first_row, outputs.of + tile);
-    for (; tile < count; ++tile) sum_inputs<type, 1, rows>(w, first_tile + tile, x.x(), first_row, outputs.of + tile);
+    constexpr int few = rows < rows_at_once ? rows : rows_at_once;
+    sum_some_rows<type, few>(w, x, first_row, first_tile, count, outputs, 0);
+    if constexpr (rows > few) sum_some_rows<type, rows - few>(w, x, first_row + few, first_tile, count, outputs, few);
   }
 }
 
@@ -212,6 +218,7 @@ void sum_group(const PackedMatrix& w, const Activations& x, std::int64_t first_r
   }
 }
 
+/// `type` has a kernel, as every packed matrix's.
 inline auto sums_of(WeightType type) {
   switch (type) {
     case WeightType::f32:
@@ -226,8 +233,13 @@ inline auto sums_of(WeightType type) {
       return sum_group<WeightType::q4_0>;
     case WeightType::q4_1:
       return sum_group<WeightType::q4_1>;
+    case WeightType::q4_k:
+      return sum_group<WeightType::q4_k>;
+    case WeightType::q6_k:
+      return sum_group<WeightType::q6_k>;
+    default:
+      return sum_group<WeightType::f32>;
   }
-  return sum_group<WeightType::f32>;
 }
 
 /// Calls sink(row, tile, its 16 outputs) for all rows and the tiles [begin, end).

@@ -27,7 +27,8 @@ float read_all(const float* HWY_RESTRICT from, std::int64_t count) {
   return sum_of_lanes(add(add(sums[0], sums[1]), add(sums[2], sums[3])));
 }
 
-constexpr int independent_sums = parts == 1 ? 16 : 5;
+/// Enough to hide the latency of a multiply-add on two units, and no more than there are registers.
+constexpr int independent_sums = parts == 2 ? 5 : 10;
 
 /// `steps` times independent_sums multiply-adds of 16 floats each.
 float multiply_add(std::int64_t steps, float factor) {

@@ -10,6 +10,7 @@
 #include "core/error.hpp"
 #include "ops/lanes_inl.hpp"
 #include "ops/rms_norm.hpp"
+#include "ops/row_loop.hpp"
 
 HWY_BEFORE_NAMESPACE();
 namespace pipespec::ops::HWY_NAMESPACE {
@@ -39,7 +40,7 @@ void rms_norm(device::Stream& stream, MatrixView<const float> x, std::span<const
               MatrixView<float> y) {
   expect(static_cast<std::int64_t>(weight.size()) == x.cols && y.rows == x.rows && y.cols == x.cols,
          "rms_norm's operands have one shape");
-  stream.pool().parallel_for(x.rows, [&](std::int64_t begin, std::int64_t end) {
+  for_rows(stream, x.rows, x.cols, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t r = begin; r < end; ++r)
       HWY_DYNAMIC_DISPATCH(norm_row)(x.row(r), weight.data(), x.cols, epsilon, y.row(r));
   });

@@ -1,24 +1,60 @@
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "ops/rope_host.cpp"
+// clang-format off
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+// clang-format on
+
 #include <cmath>
 
 #include "core/error.hpp"
+#include "ops/lanes_inl.hpp"
 #include "ops/rope.hpp"
+#include "ops/row_loop.hpp"
 
-namespace pipespec::ops {
-namespace {
+HWY_BEFORE_NAMESPACE();
+namespace pipespec::ops::HWY_NAMESPACE {
 
-/// Turns one head: pair i is (x[i·pair_step], x[i·pair_step + distance]).
-void turn(const float* cosines, const float* sines, std::int64_t pairs, std::int64_t pair_step, std::int64_t distance,
-          float* x) {
-  for (std::int64_t i = 0; i < pairs; ++i) {
-    float& first = x[i * pair_step];
-    float& second = x[i * pair_step + distance];
+/// Turns one head. Products are rounded before they are added, with vectors and without.
+void turn(const float* HWY_RESTRICT cosines, const float* HWY_RESTRICT sines, std::int64_t pairs, RopeStyle style,
+          float* HWY_RESTRICT x) {
+  const FloatTag d;
+  const bool neighbours = style == RopeStyle::interleaved;
+  std::int64_t i = 0;
+  for (; i + part_lanes <= pairs; i += part_lanes) {
+    const auto c = hn::LoadU(d, cosines + i), s = hn::LoadU(d, sines + i);
+    hn::Vec<FloatTag> a, b;
+    if (neighbours) {
+      hn::LoadInterleaved2(d, x + 2 * i, a, b);
+    } else {
+      a = hn::LoadU(d, x + i);
+      b = hn::LoadU(d, x + pairs + i);
+    }
+    const auto first = hn::Sub(hn::Mul(a, c), hn::Mul(b, s));
+    const auto second = hn::Add(hn::Mul(a, s), hn::Mul(b, c));
+    if (neighbours) {
+      hn::StoreInterleaved2(first, second, d, x + 2 * i);
+    } else {
+      hn::StoreU(first, d, x + i);
+      hn::StoreU(second, d, x + pairs + i);
+    }
+  }
+  for (; i < pairs; ++i) {
+    float& first = x[neighbours ? 2 * i : i];
+    float& second = x[neighbours ? 2 * i + 1 : pairs + i];
     const float a = first, b = second;
     first = a * cosines[i] - b * sines[i];
     second = a * sines[i] + b * cosines[i];
   }
 }
 
-}  // namespace
+}  // namespace pipespec::ops::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace pipespec::ops {
+
+HWY_EXPORT(turn);
 
 RopeTable::RopeTable(Position context, int head_dim, float base, std::span<const float> factors)
     : context_(context), head_dim_(head_dim) {
@@ -44,14 +80,14 @@ void rope(device::Stream& stream, const RopeTable& table, RopeStyle style, Posit
   const std::int64_t head_dim = table.head_dim(), pairs = head_dim / 2;
   expect(x.cols % head_dim == 0, "rows hold whole heads");
   expect(begin >= 0 && begin + x.rows <= table.context(), "positions are within the context");
-  const bool neighbours = style == RopeStyle::interleaved;
-  stream.pool().parallel_for(x.rows, [&](std::int64_t first, std::int64_t last) {
+  for_rows(stream, x.rows, x.cols, [&](std::int64_t first, std::int64_t last) {
     for (std::int64_t r = first; r < last; ++r) {
       const auto position = static_cast<Position>(begin + r);
       for (float* head = x.row(r); head < x.row(r) + x.cols; head += head_dim)
-        turn(table.cosines(position), table.sines(position), pairs, neighbours ? 2 : 1, neighbours ? 1 : pairs, head);
+        HWY_DYNAMIC_DISPATCH(turn)(table.cosines(position), table.sines(position), pairs, style, head);
     }
   });
 }
 
 }  // namespace pipespec::ops
+#endif

@@ -18,6 +18,20 @@ BlockFormat block_format(WeightType type) {
       return {32, 18};
     case WeightType::q4_1:
       return {32, 20};
+    case WeightType::q5_0:
+      return {32, 22};
+    case WeightType::q5_1:
+      return {32, 24};
+    case WeightType::q2_k:
+      return {256, 84};
+    case WeightType::q3_k:
+      return {256, 110};
+    case WeightType::q4_k:
+      return {256, 144};
+    case WeightType::q5_k:
+      return {256, 176};
+    case WeightType::q6_k:
+      return {256, 210};
   }
   throw ContractError("unknown weight type");
 }
@@ -36,6 +50,20 @@ std::string_view to_string(WeightType type) {
       return "q4_0";
     case WeightType::q4_1:
       return "q4_1";
+    case WeightType::q5_0:
+      return "q5_0";
+    case WeightType::q5_1:
+      return "q5_1";
+    case WeightType::q2_k:
+      return "q2_k";
+    case WeightType::q3_k:
+      return "q3_k";
+    case WeightType::q4_k:
+      return "q4_k";
+    case WeightType::q5_k:
+      return "q5_k";
+    case WeightType::q6_k:
+      return "q6_k";
   }
   throw ContractError("unknown weight type");
 }

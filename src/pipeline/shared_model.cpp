@@ -50,9 +50,11 @@ void SharedModel::release_peers() {
   for (comm::Backoff backoff; !channel_.flush(); backoff.pause()) continue;
 }
 
-void serve_shared_model(model::LanguageModel& own_shard, comm::WordChannel& channel, int leader) {
+void serve_shared_model(model::LanguageModel& own_shard, comm::WordChannel& channel, int leader,
+                        const comm::OnPoll& on_poll) {
   std::vector<Token> next;
   for (comm::Backoff backoff;;) {
+    if (on_poll) on_poll();
     const auto words = channel.receive(leader);
     if (!words) {
       backoff.pause();

@@ -5,6 +5,7 @@
 #include <span>
 #include <vector>
 
+#include "comm/communicator.hpp"
 #include "comm/word_channel.hpp"
 #include "model/language_model.hpp"
 
@@ -37,6 +38,7 @@ class SharedModel final : public model::LanguageModel {
 
 /// A peer's end: runs the leader's passes on this rank's shard until the leader releases it. Sleeps while there are
 /// none.
-void serve_shared_model(model::LanguageModel& own_shard, comm::WordChannel& channel, int leader);
+void serve_shared_model(model::LanguageModel& own_shard, comm::WordChannel& channel, int leader,
+                        const comm::OnPoll& on_poll = {});
 
 }  // namespace pipespec::pipeline

@@ -77,6 +77,7 @@ bool StageWorker::waits_for_drafts() {
 }
 
 bool StageWorker::step() {
+  admit();
   if (waits_for_drafts()) return false;
   const std::optional<Work> work = stage_.next_work();
   if (!work) return false;
@@ -91,17 +92,27 @@ bool StageWorker::step() {
 }
 
 StepResult StageWorker::run_pass(const Pass& pass) {
-  const model::Slot slot = slot_of(pass.sequence);
+  const model::Slot slot = slots_.at(pass.sequence);
   parts_.model->truncate(slot, pass.begin);
   outputs_.resize(pass.outputs);
   const double begin = parts_.clock->now();
-  const model::Segment segment{slot, pass.begin, pass.tokens, pass.outputs};
+  const model::Segment segment{slot, pass.begin, known_tokens(pass.tokens), pass.outputs};
   parts_.model->forward({&segment, 1}, outputs_);
   if (pass.kind != StepKind::prefill) patience_.passed(parts_.clock->now() - begin);
   receive_messages();  // what arrived during the pass counts before its result does
   StepResult result = stage_.complete(pass, outputs_);
   traces_.record(pass, result, begin);
   return result;
+}
+
+/// Tokens that only the target's vocabulary has are token 0 to a drafter: what it guesses behind them is poor, and
+/// never final.
+std::span<const Token> StageWorker::known_tokens(std::span<const Token> tokens) {
+  const auto is_unknown = [size = parts_.model->vocabulary_size()](Token token) { return token >= size; };
+  if (stage_.options().is_target() || std::none_of(tokens.begin(), tokens.end(), is_unknown)) return tokens;
+  known_.assign(tokens.begin(), tokens.end());
+  std::replace_if(known_.begin(), known_.end(), is_unknown, Token{0});
+  return known_;
 }
 
 StepResult StageWorker::run_proposal(const Proposal& proposal) {
@@ -113,15 +124,36 @@ StepResult StageWorker::run_proposal(const Proposal& proposal) {
   return result;
 }
 
-model::Slot StageWorker::slot_of(SequenceId sequence) {
-  const auto entry = slots_.find(sequence);
-  if (entry != slots_.end()) return entry->second;
+/// Gives every new sequence a slot of the cache before its first pass.
+void StageWorker::admit() {
+  if (parts_.model == nullptr || admitted_ == stage_.newest()) return;
+  for (const SequenceId sequence : stage_.live()) {
+    if (admitted_ < sequence) take_slot(sequence);
+  }
+  admitted_ = stage_.newest();
+}
+
+/// The free slot that holds the longest beginning of the prompt: prompts of one task often begin alike (a system
+/// message, worked examples), and what is there need not be computed again. A row's keys and values depend on its
+/// prefix alone, so the output stays the same, bit for bit.
+void StageWorker::take_slot(SequenceId sequence) {
   expect(!free_slots_.empty(), "as many slots as sequences in flight");
-  const model::Slot slot = free_slots_.back();
-  free_slots_.pop_back();
-  parts_.model->truncate(slot, 0);
+  const SequenceState& state = *stage_.find(sequence);
+  const std::span<const Token> prompt = state.view().first(state.prompt_length());
+  const auto shared = [&](model::Slot slot) {
+    const std::vector<Token>& kept = kept_[slot];
+    const auto differ = std::mismatch(kept.begin(), kept.end(), prompt.begin(), prompt.end() - 1).first;
+    return std::min(static_cast<Position>(differ - kept.begin()), parts_.model->length(slot));
+  };
+  const auto best = std::max_element(free_slots_.begin(), free_slots_.end(),
+                                     [&](model::Slot a, model::Slot b) { return shared(a) < shared(b); });
+  const model::Slot slot = *best;
+  free_slots_.erase(best);
+  const Position reused = shared(slot);
+  parts_.model->truncate(slot, reused);
+  stage_.reuse(sequence, reused);
+  kept_[slot].assign(prompt.begin(), prompt.end());
   slots_.emplace(sequence, slot);
-  return slot;
 }
 
 void StageWorker::close_ended() {

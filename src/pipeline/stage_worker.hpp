@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "comm/backoff.hpp"
+#include "comm/communicator.hpp"
 #include "comm/word_channel.hpp"
 #include "core/clock.hpp"
 #include "core/trace.hpp"
@@ -32,7 +33,7 @@ struct StageParts {
   int sequences_in_flight = 1;                           ///< at the target
   SequenceId newest;                                     ///< sequences that earlier runs on this channel used up
   std::function<void(SequenceId, StageTrace)> on_trace;  ///< a sequence has ended here
-  std::function<void()> on_poll;  ///< called before every look for messages; tests delay here. May be empty
+  comm::OnPoll on_poll;  ///< called before every look for messages; tests delay here. May be empty
 };
 
 /// Drives a decoding::Stage from the first sample to the last: applies what has arrived, runs the next pass, applies
@@ -58,10 +59,12 @@ class StageWorker {
   bool step();
   bool waits_for_drafts();
   decoding::StepResult run_pass(const decoding::Pass& pass);
+  std::span<const Token> known_tokens(std::span<const Token> tokens);
   decoding::StepResult run_proposal(const decoding::Proposal& proposal);
   void commit(SequenceId sequence, const decoding::StepResult& result);
   void close_ended();
-  model::Slot slot_of(SequenceId sequence);
+  void admit();
+  void take_slot(SequenceId sequence);
 
   StageParts parts_;
   decoding::Stage stage_;
@@ -71,7 +74,10 @@ class StageWorker {
   std::map<SequenceId, Live> live_;
   std::map<SequenceId, model::Slot> slots_;
   std::vector<model::Slot> free_slots_;
+  std::map<model::Slot, std::vector<Token>> kept_;  // the prompts whose keys and values the slots hold
+  SequenceId admitted_;                             // the newest sequence that has a slot
   std::vector<Token> outputs_;
+  std::vector<Token> known_;  // tokens of a pass, where a drafter does not know them all
   bool has_shut_down_ = false;
 };
 

@@ -184,8 +184,8 @@ json to_record(const Provenance& provenance) {
           {"hosts", provenance.hosts},
           {"devices", provenance.devices},
           {"clock_offsets", provenance.clock_offsets},
-          {"models", to_json(provenance.models)},
-          {"datasets", to_json(provenance.datasets)}};
+          {"models", to_json(provenance.inputs.models)},
+          {"datasets", to_json(provenance.inputs.datasets)}};
 }
 
 Provenance provenance_of(const json& record) {
@@ -200,8 +200,8 @@ Provenance provenance_of(const json& record) {
   record.at("hosts").get_to(provenance.hosts);
   record.at("devices").get_to(provenance.devices);
   record.at("clock_offsets").get_to(provenance.clock_offsets);
-  provenance.models = input_files(record.at("models"));
-  provenance.datasets = input_files(record.at("datasets"));
+  provenance.inputs.models = input_files(record.at("models"));
+  provenance.inputs.datasets = input_files(record.at("datasets"));
   return provenance;
 }
 

@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <cstring>
 #include <set>
+#include <utility>
 
 #include "core/error.hpp"
 #include "results/journal_format.hpp"
@@ -20,14 +21,17 @@ struct History {
   std::int32_t attempts = 0;
   std::set<SampleKey> completed;
   std::set<std::string> configuration_hashes;
+  std::vector<Inputs> inputs;
 };
 
 void read_record(History& history, RecordKind kind, std::string_view cbor) {
-  if (kind != RecordKind::attempt && kind != RecordKind::sample) return;
+  if (kind == RecordKind::trace) return;
   const nlohmann::json record = parse_record(cbor);
   if (kind == RecordKind::attempt) {
     history.attempts = std::max(history.attempts, record.at("attempt").get<std::int32_t>() + 1);
     history.configuration_hashes.insert(record.at("configuration_hash").get<std::string>());
+  } else if (kind == RecordKind::provenance) {
+    history.inputs.push_back(provenance_of(record).inputs);
   } else {
     history.completed.insert(key_of(sample_of(record)));
   }
@@ -84,7 +88,7 @@ OutputDirectory::OutputDirectory(const config::RunConfig& config) : path_(config
            "output {}: another job writes to it (it holds {}): wait for it, or choose another output", path_.string(),
            lock.string());
 
-  const History history = read_history(path_);
+  History history = read_history(path_);
   const std::string hash = config::hash(config);
   for (const std::string& other : history.configuration_hashes)
     validate(other == hash,
@@ -98,6 +102,24 @@ OutputDirectory::OutputDirectory(const config::RunConfig& config) : path_(config
            path_.string());
   attempt_ = history.attempts;
   completed_.assign(history.completed.begin(), history.completed.end());
+  earlier_ = std::move(history.inputs);
+}
+
+void OutputDirectory::expect_inputs(const Inputs& inputs) const {
+  if (completed_.empty()) return;  // nothing would be mixed
+  const auto compare = [this](const std::vector<InputFile>& before, const std::vector<InputFile>& now) {
+    for (std::size_t i = 0; i < std::min(before.size(), now.size()); ++i) {
+      validate(
+          before[i].hash == now[i].hash,
+          "{}: has changed since the results in {} were begun (SHA-256 {} then, {} now): bring the old file back, or "
+          "choose another output",
+          now[i].path, path_.string(), before[i].hash, now[i].hash);
+    }
+  };
+  for (const Inputs& before : earlier_) {
+    compare(before.models, inputs.models);
+    compare(before.datasets, inputs.datasets);
+  }
 }
 
 }  // namespace pipespec::results

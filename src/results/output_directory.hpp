@@ -29,6 +29,10 @@ class OutputDirectory {
   /// use by another job, or holds the results of another configuration.
   explicit OutputDirectory(const config::RunConfig& config);
 
+  /// UserError if an earlier launch read a file of the same path with another content: samples of two models or data
+  /// sets do not belong into one table.
+  void expect_inputs(const Inputs& inputs) const;
+
   const std::filesystem::path& path() const { return path_; }
 
   /// Number of this launch, from 0: one more than any launch that left a journal. Tell all ranks.
@@ -42,6 +46,7 @@ class OutputDirectory {
   FileHandle lock_;
   std::int32_t attempt_ = 0;
   std::vector<SampleKey> completed_;
+  std::vector<Inputs> earlier_;  // of the launches that got as far as to note them
 };
 
 }  // namespace pipespec::results

@@ -19,6 +19,13 @@ struct InputFile {
   friend bool operator==(const InputFile&, const InputFile&) = default;
 };
 
+/// The files a run reads.
+struct Inputs {
+  std::vector<InputFile> models;    ///< one a stage with a model
+  std::vector<InputFile> datasets;  ///< one a task
+  friend bool operator==(const Inputs&, const Inputs&) = default;
+};
+
 /// Where one attempt at the run (one launch of the job) comes from. The application version, git revision, build and
 /// HDF5 version are filled in by `provenance_of_build`.
 struct Provenance {
@@ -32,8 +39,7 @@ struct Provenance {
   std::vector<std::string> hosts;     ///< [rank]
   std::vector<std::string> devices;   ///< [rank] instruction set, or GPU name and UUID
   std::vector<double> clock_offsets;  ///< [rank] seconds, own clock minus rank 0's, at the start
-  std::vector<InputFile> models;      ///< one a stage with a model
-  std::vector<InputFile> datasets;    ///< one a task
+  Inputs inputs;
   friend bool operator==(const Provenance&, const Provenance&) = default;
 };
 

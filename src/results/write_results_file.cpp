@@ -162,8 +162,8 @@ void write_provenance(hid_t object, const Provenance& provenance) {
   write_attribute(object, "hosts", provenance.hosts);
   write_attribute(object, "devices", provenance.devices);
   write_attribute(object, "clock_offsets", provenance.clock_offsets);
-  write_files(object, "model", provenance.models);
-  write_files(object, "dataset", provenance.datasets);
+  write_files(object, "model", provenance.inputs.models);
+  write_files(object, "dataset", provenance.inputs.datasets);
 }
 
 std::vector<std::uint8_t> file_image(const Results& results) {

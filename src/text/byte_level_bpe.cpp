@@ -5,6 +5,7 @@
 
 #include "core/error.hpp"
 #include "io/printable.hpp"
+#include "text/normalize.hpp"
 #include "text/utf8.hpp"
 
 namespace pipespec::text {
@@ -134,7 +135,7 @@ ByteLevelBpe::ByteLevelBpe(const BpeDefinition& definition)
       end_tokens_(definition.end_tokens),
       chat_template_(definition.chat_template) {
   expect(kinds_.size() == texts_.size(), "every token has a kind");
-  expect(!end_tokens_.empty() && std::ranges::is_sorted(end_tokens_), "the end tokens are there and ascending");
+  expect(std::ranges::is_sorted(end_tokens_), "the end tokens are ascending");
   for (const Token token : end_tokens_) checked(token);
   const ByteAlphabet alphabet;
   std::unordered_map<std::string_view, Token> ids;
@@ -150,6 +151,10 @@ ByteLevelBpe::ByteLevelBpe(const BpeDefinition& definition)
     byte_tokens_[byte] = found == ids.end() ? -1 : found->second;
   }
   add_merges(definition, ids);
+  normalization_ = definition.normalization;
+  for (std::size_t i = 0; definition.ignore_merges && i < bytes_.size(); ++i) {
+    if (kinds_[i] == TokenKind::normal) whole_words_.emplace(bytes_[i], static_cast<Token>(i));
+  }
 }
 
 void ByteLevelBpe::add_merges(const BpeDefinition& definition, const std::unordered_map<std::string_view, Token>& ids) {
@@ -182,7 +187,15 @@ std::vector<Token> ByteLevelBpe::encode(std::string_view text, SpecialTokens::Re
     if (part.token) {
       tokens.push_back(*part.token);
     } else {
-      for (const std::string_view piece : pre_tokenizer_.split(part.text)) word.encode(piece, tokens);
+      const std::string normal = normalization_ == Normalization::nfc ? to_nfc(part.text) : std::string(part.text);
+      for (const std::string_view piece : pre_tokenizer_.split(normal)) {
+        const auto whole = whole_words_.find(piece);
+        if (whole != whole_words_.end()) {
+          tokens.push_back(whole->second);
+        } else {
+          word.encode(piece, tokens);
+        }
+      }
     }
   }
   return tokens;

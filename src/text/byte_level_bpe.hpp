@@ -14,15 +14,23 @@
 
 namespace pipespec::text {
 
+/// What is done to a text before it is split.
+enum class Normalization {
+  none,
+  nfc,  ///< Unicode's canonical composition, as Qwen's tokenizers ask for
+};
+
 /// What a model's files say of a byte-level BPE vocabulary. Views are read during construction only.
 struct BpeDefinition {
-  std::string source;                          ///< the file, for messages
-  std::vector<std::string_view> tokens;        ///< [vocabulary] each spelled in GPT-2's alphabet ("Ġthe")
-  std::vector<TokenKind> kinds;                ///< [vocabulary]
-  std::vector<std::string_view> merges;        ///< "Ġ t": two tokens that become one, the most frequent pair first
-  std::span<const std::string_view> patterns;  ///< of the pre-tokenizer
-  std::vector<Token> end_tokens;               ///< ascending, at least one
-  std::string_view chat_template;              ///< empty: none
+  std::string source;                    ///< the file, for messages
+  std::vector<std::string_view> tokens;  ///< [vocabulary] each spelled in GPT-2's alphabet ("Ġthe")
+  std::vector<TokenKind> kinds;          ///< [vocabulary]
+  std::vector<std::string_view> merges;  ///< "Ġ t": two tokens that become one, the most frequent pair first
+  std::vector<std::string> patterns;     ///< of the pre-tokenizer
+  bool ignore_merges = false;            ///< a word that is a token is that token, whatever the merges make of it
+  Normalization normalization = Normalization::none;
+  std::vector<Token> end_tokens;   ///< ascending
+  std::string_view chat_template;  ///< empty: none
 };
 
 /// A text is split at special tokens, then into words; a word's bytes are merged pair by pair, always the pair that
@@ -57,11 +65,13 @@ class ByteLevelBpe : public Tokenizer {
   std::size_t checked(Token token) const;
 
   std::string source_;
-  std::vector<std::string> texts_;                   // [vocabulary] as spelled in the definition
-  std::vector<std::string> bytes_;                   // [vocabulary] what they stand for
-  std::vector<TokenKind> kinds_;                     // [vocabulary]
-  std::array<Token, 256> byte_tokens_{};             // of a single byte; -1: there is none
-  std::unordered_map<std::uint64_t, Merge> merges_;  // (left, right) → their merge
+  std::vector<std::string> texts_;                           // [vocabulary] as spelled in the definition
+  std::vector<std::string> bytes_;                           // [vocabulary] what they stand for
+  std::vector<TokenKind> kinds_;                             // [vocabulary]
+  std::array<Token, 256> byte_tokens_{};                     // of a single byte; -1: there is none
+  std::unordered_map<std::uint64_t, Merge> merges_;          // (left, right) → their merge
+  std::unordered_map<std::string_view, Token> whole_words_;  // bytes → token, where merges are ignored
+  Normalization normalization_ = Normalization::none;
   SpecialTokens special_;
   PreTokenizer pre_tokenizer_;
   std::vector<Token> end_tokens_;  // ascending

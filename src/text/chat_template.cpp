@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "core/error.hpp"
 #include "io/printable.hpp"
@@ -37,12 +38,76 @@ std::vector<Token> encode_chatml(std::span<const Message> messages, const Tokeni
   return tokens;
 }
 
+std::string trimmed(const std::string& text) {
+  constexpr const char* blank = " \t\r\n";
+  const std::size_t begin = text.find_first_not_of(blank);
+  return begin == std::string::npos ? "" : text.substr(begin, text.find_last_not_of(blank) - begin + 1);
+}
+
+// As the template of Meta-Llama-3-8B-Instruct.
+std::vector<Token> encode_llama3(std::span<const Message> messages, const Tokenizer& tokenizer) {
+  const Token header_begin = required_token(tokenizer, "<|start_header_id|>");
+  const Token header_end = required_token(tokenizer, "<|end_header_id|>");
+  const Token turn_end = required_token(tokenizer, "<|eot_id|>");
+  std::vector<Token> tokens = {required_token(tokenizer, "<|begin_of_text|>")};
+  const auto append = [&](const std::string& text) {
+    const auto encoded = tokenizer.encode_plain(text);
+    tokens.insert(tokens.end(), encoded.begin(), encoded.end());
+  };
+  const auto open_turn = [&](const std::string& role, const std::string& content) {
+    tokens.push_back(header_begin);
+    append(role);
+    tokens.push_back(header_end);
+    append("\n\n" + content);
+  };
+  for (const Message& message : messages) {
+    const bool is_open = message.role == "assistant" && &message == &messages.back();
+    open_turn(message.role, is_open ? message.content : trimmed(message.content));
+    if (is_open) return tokens;
+    tokens.push_back(turn_end);
+  }
+  open_turn("assistant", "");
+  return tokens;
+}
+
+// As Meta's reference encodes it (llama/generation.py, chat_completion): each question with its answer is one text
+// between a begin and an end token; a system message is part of the first question.
+std::vector<Token> encode_llama2(std::span<const Message> messages, const Tokenizer& tokenizer) {
+  const Token begin = required_token(tokenizer, "<s>"), end = required_token(tokenizer, "</s>");
+  std::string system;
+  if (messages.front().role == "system") {
+    system = "<<SYS>>\n" + messages.front().content + "\n<</SYS>>\n\n";
+    messages = messages.subspan(1);
+  }
+  std::vector<Token> tokens;
+  for (std::size_t i = 0; i < messages.size(); ++i) {
+    validate(
+        messages[i].role == (i % 2 == 0 ? "user" : "assistant"),
+        "message {} of the conversation is the {}'s (user and assistant take turns in the form llama-2): change it", i,
+        messages[i].role);
+    if (i % 2 != 0) continue;
+    std::string text = "[INST] " + trimmed(std::exchange(system, {}) + messages[i].content) + " [/INST]";
+    const bool has_answer = i + 1 < messages.size(), is_open = i + 2 == messages.size();
+    if (has_answer) text += " " + (is_open ? messages[i + 1].content : trimmed(messages[i + 1].content) + " ");
+    tokens.push_back(begin);
+    const auto encoded = tokenizer.encode_plain(text);
+    tokens.insert(tokens.end(), encoded.begin(), encoded.end());
+    if (has_answer && !is_open) tokens.push_back(end);
+  }
+  validate(!tokens.empty(), "the conversation holds a system message alone: add a question");
+  return tokens;
+}
+
 }  // namespace
 
 std::string_view name(ChatFormat format) {
   switch (format) {
     case ChatFormat::chatml:
       return "chatml";
+    case ChatFormat::llama2:
+      return "llama-2";
+    case ChatFormat::llama3:
+      return "llama-3";
   }
   return "";
 }
@@ -50,9 +115,13 @@ std::string_view name(ChatFormat format) {
 ChatFormat chat_format_of(const Tokenizer& tokenizer) {
   validate(!tokenizer.chat_template().empty(),
            "the model has no chat template (it is no instruction-tuned model): use prompts without messages");
-  validate(tokenizer.chat_template().find("<|im_start|>") != std::string_view::npos,
-           "the model's chat template is not supported (known: chatml): use prompts without messages");
-  return ChatFormat::chatml;
+  const auto writes = [&](std::string_view mark) {
+    return tokenizer.chat_template().find(mark) != std::string_view::npos;
+  };
+  if (writes("<|im_start|>")) return ChatFormat::chatml;
+  if (writes("<|start_header_id|>")) return ChatFormat::llama3;
+  if (writes("[INST]")) return ChatFormat::llama2;
+  reject("the model's chat template is not supported (known: chatml, llama-2, llama-3): use prompts without messages");
 }
 
 std::vector<Token> encode_chat(ChatFormat format, std::span<const Message> messages, const Tokenizer& tokenizer) {
@@ -63,6 +132,10 @@ std::vector<Token> encode_chat(ChatFormat format, std::span<const Message> messa
   switch (format) {
     case ChatFormat::chatml:
       return encode_chatml(messages, tokenizer);
+    case ChatFormat::llama2:
+      return encode_llama2(messages, tokenizer);
+    case ChatFormat::llama3:
+      return encode_llama3(messages, tokenizer);
   }
   return {};
 }

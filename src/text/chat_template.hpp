@@ -14,8 +14,11 @@ namespace pipespec::text {
 /// The known forms of a chat.
 enum class ChatFormat {
   chatml,  ///< "<|im_start|>role\ncontent<|im_end|>\n": SmolLM, Qwen
+  llama2,  ///< "<s>[INST] user [/INST] assistant </s>", a system message between <<SYS>> and <</SYS>>: LLaMA 2 Chat
+  llama3,  ///< "<|start_header_id|>role<|end_header_id|>\n\ncontent<|eot_id|>": LLaMA 3 Instruct
 };
 
+/// "chatml", "llama-2", "llama-3"
 std::string_view name(ChatFormat format);
 
 /// One turn of a conversation.

@@ -7,6 +7,7 @@
 #include "core/error.hpp"
 #include "io/printable.hpp"
 #include "text/byte_level_bpe.hpp"
+#include "text/sentencepiece_tokenizer.hpp"
 
 namespace pipespec::text {
 namespace {
@@ -52,14 +53,15 @@ std::vector<Token> end_tokens(const io::GgufFile& file, std::size_t vocabulary) 
 
 }  // namespace
 
-std::unique_ptr<const Tokenizer> make_tokenizer(const io::GgufFile& file) {
-  const auto model = file.get<std::string_view>("tokenizer.ggml.model");
-  validate(model == "gpt2", "{}: the tokenizer model {} is not supported (known: gpt2): use a model of another family",
-           file.path().string(), io::printable(model));
+namespace {
+
+std::unique_ptr<const Tokenizer> make_bpe(const io::GgufFile& file) {
   BpeDefinition definition;
   definition.source = file.path().string();
-  definition.patterns =
-      gguf_pre_tokenizer_patterns(file.get<std::string_view>("tokenizer.ggml.pre"), definition.source);
+  const NamedPreTokenizer& pre_tokenizer =
+      gguf_pre_tokenizer(file.get<std::string_view>("tokenizer.ggml.pre"), definition.source);
+  definition.patterns = pre_tokenizer.patterns;
+  definition.ignore_merges = pre_tokenizer.ignore_merges;
   definition.tokens = file.get<std::vector<std::string_view>>("tokenizer.ggml.tokens");
   definition.kinds = token_kinds(file, definition.tokens.size());
   definition.merges = file.get<std::vector<std::string_view>>("tokenizer.ggml.merges");
@@ -68,8 +70,35 @@ std::unique_ptr<const Tokenizer> make_tokenizer(const io::GgufFile& file) {
   return std::make_unique<ByteLevelBpe>(definition);
 }
 
-std::unique_ptr<const Tokenizer> load_tokenizer(const std::filesystem::path& model) {
-  return make_tokenizer(io::GgufFile(model));
+std::unique_ptr<const Tokenizer> make_sentencepiece(const io::GgufFile& file) {
+  const std::string source = file.path().string();
+  const auto tokens = file.get<std::vector<std::string_view>>("tokenizer.ggml.tokens");
+  const auto scores = file.get<std::vector<double>>("tokenizer.ggml.scores");
+  const auto types = file.get<std::vector<std::int64_t>>("tokenizer.ggml.token_type");
+  validate(scores.size() == tokens.size() && types.size() == tokens.size(),
+           "{} has {} tokens, {} scores and {} token types: get the file again", source, tokens.size(), scores.size(),
+           types.size());
+  std::vector<SentencePiece> pieces;
+  for (std::size_t i = 0; i < tokens.size(); ++i) {
+    validate(types[i] >= 1 && types[i] <= 6, "{}: token {} is of the unknown type {}: get the file again", source, i,
+             types[i]);
+    pieces.push_back({tokens[i], static_cast<float>(scores[i]), static_cast<int>(types[i])});
+  }
+  const bool adds_space = file.find<bool>("tokenizer.ggml.add_space_prefix").value_or(true);
+  const std::string model = serialize_sentencepiece_model(pieces, adds_space);
+  return std::make_unique<SentencePieceTokenizer>(
+      SentencePieceDefinition{source, model, end_tokens(file, tokens.size()),
+                              std::string(file.find<std::string_view>("tokenizer.chat_template").value_or(""))});
+}
+
+}  // namespace
+
+std::unique_ptr<const Tokenizer> make_tokenizer(const io::GgufFile& file) {
+  const auto model = file.get<std::string_view>("tokenizer.ggml.model");
+  if (model == "gpt2") return make_bpe(file);
+  if (model == "llama") return make_sentencepiece(file);
+  reject("{}: the tokenizer model {} is not supported (known: gpt2, llama): use a model of another family",
+         file.path().string(), io::printable(model));
 }
 
 }  // namespace pipespec::text

@@ -8,22 +8,30 @@
 #include <array>
 
 #include "core/error.hpp"
+#include "io/printable.hpp"
 
 namespace pipespec::text {
 namespace {
 
 // Rust's and Oniguruma's \s is the Unicode property White_Space; PCRE2's \s adds U+180E, so it is spelt out.
-constexpr std::string_view gpt2_pattern = R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\p{White_Space}\p{L}\p{N}]+)"
-                                          R"(|\p{White_Space}+(?!\P{White_Space})|\p{White_Space}+)";
+constexpr std::string_view gpt2 = R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\p{White_Space}\p{L}\p{N}]+)"
+                                  R"(|\p{White_Space}+(?!\P{White_Space})|\p{White_Space}+)";
 
-constexpr std::array<std::string_view, 2> smollm_patterns = {R"(\p{N})", gpt2_pattern};
+/// LLaMA 3's and Qwen2's, which differ in how many digits go together.
+std::string llama3(std::string_view digits) {
+  return fmt::format(
+      R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{{L}}\p{{N}}]?\p{{L}}+|{}| ?[^\p{{White_Space}}\p{{L}}\p{{N}}]+[\r\n]*)"
+      R"(|\p{{White_Space}}*[\r\n]+|\p{{White_Space}}+(?!\P{{White_Space}})|\p{{White_Space}}+)",
+      digits);
+}
 
-struct NamedPatterns {
-  std::string_view name;
-  std::span<const std::string_view> patterns;
-};
-
-constexpr std::array named_patterns = {NamedPatterns{"smollm", smollm_patterns}};
+const std::vector<NamedPreTokenizer>& known_pre_tokenizers() {
+  static const std::vector<NamedPreTokenizer> known = {{"smollm", {R"(\p{N})", std::string(gpt2)}, false},
+                                                       {"gpt-2", {std::string(gpt2)}, false},
+                                                       {"llama-bpe", {llama3(R"(\p{N}{1,3})")}, true},
+                                                       {"qwen2", {llama3(R"(\p{N})")}, false}};
+  return known;
+}
 
 struct MatchDataFree {
   void operator()(pcre2_match_data* data) const { pcre2_match_data_free(data); }
@@ -79,8 +87,8 @@ class PreTokenizer::Pattern {
   std::unique_ptr<pcre2_code, CodeFree> code_;
 };
 
-PreTokenizer::PreTokenizer(std::span<const std::string_view> patterns) {
-  for (const std::string_view pattern : patterns) patterns_.emplace_back(pattern);
+PreTokenizer::PreTokenizer(const std::vector<std::string>& patterns) {
+  for (const std::string& pattern : patterns) patterns_.emplace_back(pattern);
 }
 
 PreTokenizer::~PreTokenizer() = default;
@@ -96,12 +104,36 @@ std::vector<std::string_view> PreTokenizer::split(std::string_view text) const {
   return pieces;
 }
 
-std::span<const std::string_view> gguf_pre_tokenizer_patterns(std::string_view name, std::string_view source) {
-  const auto found = std::ranges::find(named_patterns, name, &NamedPatterns::name);
-  if (found != named_patterns.end()) return found->patterns;
+const NamedPreTokenizer& gguf_pre_tokenizer(std::string_view name, std::string_view source) {
+  const auto& all = known_pre_tokenizers();
+  const auto found = std::ranges::find(all, name, &NamedPreTokenizer::name);
+  if (found != all.end()) return *found;
   std::string known;
-  for (const auto& each : named_patterns) known += fmt::format("{}{}", known.empty() ? "" : ", ", each.name);
-  reject("{}: the pre-tokenizer {} is not supported (known: {}): use a model of another family", source, name, known);
+  for (const auto& each : all) known += fmt::format("{}{}", known.empty() ? "" : ", ", each.name);
+  reject("{}: the pre-tokenizer {} is not supported (known: {}): use a model of another family", source,
+         io::printable(name), known);
+}
+
+std::string_view gpt2_pattern() {
+  return gpt2;
+}
+
+std::string pcre_of_oniguruma(std::string_view pattern) {
+  std::string out;
+  while (!pattern.empty()) {
+    const std::string_view escape = pattern.substr(0, 2);
+    if (escape == R"(\s)" || escape == R"(\S)") {
+      out += escape == R"(\s)" ? R"(\p{White_Space})" : R"(\P{White_Space})";
+    } else if (escape.front() == '\\') {
+      out += escape;
+    } else {
+      out += pattern.front();
+      pattern.remove_prefix(1);
+      continue;
+    }
+    pattern.remove_prefix(escape.size());
+  }
+  return out;
 }
 
 }  // namespace pipespec::text

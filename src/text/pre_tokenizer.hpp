@@ -2,7 +2,6 @@
 #pragma once
 
 #include <memory>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,7 +14,7 @@ namespace pipespec::text {
 class PreTokenizer {
  public:
   /// UserError where a pattern is no regular expression.
-  explicit PreTokenizer(std::span<const std::string_view> patterns);
+  explicit PreTokenizer(const std::vector<std::string>& patterns);
   ~PreTokenizer();
   PreTokenizer(PreTokenizer&&) noexcept;
 
@@ -27,8 +26,22 @@ class PreTokenizer {
   std::vector<Pattern> patterns_;
 };
 
-/// The patterns of the pre-tokenizer that GGUF files call `name` ("smollm"). UserError naming the known ones where
-/// there is none; `source` is the file, for the message.
-std::span<const std::string_view> gguf_pre_tokenizer_patterns(std::string_view name, std::string_view source);
+/// What GGUF files call a pre-tokenizer.
+struct NamedPreTokenizer {
+  std::string_view name;              ///< "smollm"
+  std::vector<std::string> patterns;  ///< of a PreTokenizer
+  bool ignore_merges = false;         ///< as BpeDefinition has it
+};
+
+/// The pre-tokenizer that GGUF files call `name`. UserError naming the known ones where there is none; `source` is the
+/// file, for the message.
+const NamedPreTokenizer& gguf_pre_tokenizer(std::string_view name, std::string_view source);
+
+/// GPT-2's pattern, in PCRE2's spelling.
+std::string_view gpt2_pattern();
+
+/// A pattern of a tokenizer.json in PCRE2's spelling: in Oniguruma \s is Unicode's White_Space, in PCRE2 it is not
+/// quite.
+std::string pcre_of_oniguruma(std::string_view pattern);
 
 }  // namespace pipespec::text

@@ -5,17 +5,24 @@
 #include <algorithm>
 
 #include "io/printable.hpp"
+#include "text/gguf_tokenizer.hpp"
+#include "text/hf_tokenizer.hpp"
 
 namespace pipespec::text {
 
-std::optional<std::string> vocabulary_difference(const Tokenizer& one, const Tokenizer& other) {
-  const int common = std::min(one.vocabulary_size(), other.vocabulary_size());
+std::unique_ptr<const Tokenizer> load_tokenizer(const std::filesystem::path& model) {
+  return std::filesystem::is_directory(model) ? load_hf_tokenizer(model) : make_tokenizer(io::GgufFile(model));
+}
+
+std::optional<std::string> vocabulary_difference(const Tokenizer& drafter, const Tokenizer& target) {
+  const int common = std::min(drafter.vocabulary_size(), target.vocabulary_size());
   for (Token token = 0; token < common; ++token)
-    if (one.token_text(token) != other.token_text(token))
+    if (drafter.token_text(token) != target.token_text(token))
       return fmt::format("token {} is \"{}\" in one and \"{}\" in the other", token,
-                         io::printable(one.token_text(token)), io::printable(other.token_text(token)));
-  if (one.vocabulary_size() == other.vocabulary_size()) return std::nullopt;
-  return fmt::format("they have {} and {} tokens", one.vocabulary_size(), other.vocabulary_size());
+                         io::printable(drafter.token_text(token)), io::printable(target.token_text(token)));
+  if (drafter.vocabulary_size() <= target.vocabulary_size()) return std::nullopt;
+  return fmt::format("the drafter has {} tokens and the target {}", drafter.vocabulary_size(),
+                     target.vocabulary_size());
 }
 
 }  // namespace pipespec::text

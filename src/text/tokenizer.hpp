@@ -44,18 +44,21 @@ class Tokenizer {
   /// The special token spelled `text`; nullopt where the model has none.
   virtual std::optional<Token> special_token(std::string_view text) const = 0;
 
-  /// The tokens with which the model ends its answer, ascending; never empty.
+  /// The tokens with which the model ends its answer, ascending; empty where a folder holds only a tokenizer that names
+  /// none.
   virtual std::span<const Token> end_tokens() const = 0;
 
   /// The model's own chat template (Jinja), empty where its files have none.
   virtual std::string_view chat_template() const = 0;
 };
 
-/// Reads the tokenizer of the model at `model` (a GGUF file). UserErrors name the file and what is missing or unknown.
+/// Reads the tokenizer of the model at `model`: a GGUF file, or a folder as Hugging Face writes it. UserErrors name the
+/// file and what is missing or unknown.
 std::unique_ptr<const Tokenizer> load_tokenizer(const std::filesystem::path& model);
 
-/// In what the two vocabularies differ first, as a phrase for a message ("token 17 is \"a\" in one and \"b\" in the
-/// other"); nullopt where all tokens are the same. Tokens are compared, not counts.
-std::optional<std::string> vocabulary_difference(const Tokenizer& one, const Tokenizer& other);
+/// In what a drafter's vocabulary differs from its target's first, as a phrase for a message ("token 17 is \"a\" in one
+/// and \"b\" in the other"); nullopt where all its tokens are the target's. It may be shorter: the target then has
+/// tokens that the drafter never guesses.
+std::optional<std::string> vocabulary_difference(const Tokenizer& drafter, const Tokenizer& target);
 
 }  // namespace pipespec::text

@@ -23,7 +23,7 @@ comm::Topology topology(int shards = 1) {
 }
 
 std::vector<RankSite> unbound(int ranks, int cpus) {
-  return std::vector<RankSite>(ranks, {"a", cpus, cpus});
+  return std::vector<RankSite>(ranks, {"a", "all", cpus});
 }
 
 TEST(Threads, TheTargetAloneHasTheWholeHost) {
@@ -46,12 +46,18 @@ TEST(Threads, TheTargetsRanksShareWhatIsLeftOfTheirHost) {
 TEST(Threads, HostsAreCountedApart) {
   std::vector<RankSite> sites = unbound(3, 8);
   sites[2].host = "b";
-  EXPECT_EQ(threads_of_ranks(three_stages(), topology(), sites, {0, 1, 2}), (Threads{0, 1, 8}));
+  EXPECT_EQ(threads_of_ranks(three_stages(), topology(), sites, {0, 1, 2}), (Threads{0, 8, 8}));
 }
 
-TEST(Threads, ABoundRankTakesTheCoresItIsBoundTo) {
-  const std::vector<RankSite> sites(3, {"a", 4, 16});
-  EXPECT_EQ(threads_of_ranks(three_stages(), topology(), sites, {0, 1, 2}), (Threads{0, 4, 4}));
+TEST(Threads, ARankWithProcessorsOfItsOwnTakesThemAll) {
+  const std::vector<RankSite> sites = {{"a", "0-3", 4}, {"a", "4-7", 4}, {"a", "8-15", 8}};
+  EXPECT_EQ(threads_of_ranks(three_stages(), topology(), sites, {0, 1, 2}), (Threads{0, 4, 8}));
+}
+
+TEST(Threads, APartOfAHostIsSharedLikeAWholeOne) {
+  // What a batch system gives to a job that binds nothing: all ranks may run on the same 4 of 16 processors.
+  const std::vector<RankSite> sites(4, {"a", "4-7", 4});
+  EXPECT_EQ(threads_of_ranks(three_stages(2), topology(2), sites, {0, 1, 2}), (Threads{0, 1, 1, 1}));
 }
 
 TEST(Threads, WhatTheConfigurationSaysCounts) {

@@ -224,7 +224,7 @@ TEST(ConfigMessages, blame_the_override_that_is_wrong) {
        "--set stages.1.threads: 'many' is not a whole number (one from 1 to 1024 is expected): correct it"},
       {"stages.1={name: t, model: m, thread: 1}",
        "--set stages.1: stages.1.thread: unknown key (there are name, drafter, model, layers, tensor_parallel, "
-       "weights, "
+       "weights, kv_cache, "
        "threads, context, min_match, max_match, max_tokens): did you mean threads?"},
       {"stages.2.threads=1",
        "--set stages.2.threads: no entry '2' (the list has 2, counted from 0): use a number below 2"},

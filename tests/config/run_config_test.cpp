@@ -25,11 +25,11 @@ backend: host
 stages:
   - {name: ngram, drafter: prompt_lookup, min_match: 3, max_match: 7, max_tokens: 9}
   - {name: draft, model: models/draft.gguf, layers: [0, 1, 28], weights: bf16, threads: 2, context: 512}
-  - {name: target, model: models/target.gguf, tensor_parallel: 2, weights: f32}
+  - {name: target, model: models/target.gguf, tensor_parallel: 2, weights: f32, kv_cache: f16}
 tasks:
   - {preset: humaneval_instruct, file: datasets/h.jsonl, samples: 3-7}
   - {preset: jsonl, file: "my prompts.jsonl"}
-generation: {max_new_tokens: 64, temperature: 0.0, top_p: 1, stop: ["\n\nQ:", "</s>"]}
+generation: {max_new_tokens: 64, temperature: 0.0, top_p: 1, chat: llama-3, stop: ["\n\nQ:", "</s>"]}
 experiments:
   - {strategy: autoregressive}
   - {strategy: speculative, lookahead: 4}
@@ -54,12 +54,14 @@ TEST(RunConfig, fills_in_every_default) {
   EXPECT_FALSE(stage.layers);
   EXPECT_EQ(stage.tensor_parallel, 1);
   EXPECT_EQ(stage.weights, Weights::native);
+  EXPECT_EQ(stage.kv_cache, KvCache::automatic);
   EXPECT_EQ(stage.threads, 0);
   EXPECT_EQ(stage.context, 0);
   EXPECT_FALSE(config.tasks[0].samples);
   EXPECT_EQ(config.generation.max_new_tokens, 512);
   EXPECT_EQ(config.generation.temperature, 0);
   EXPECT_EQ(config.generation.top_p, 1);
+  EXPECT_EQ(config.generation.chat, Chat::automatic);
   EXPECT_TRUE(config.generation.stop.empty());
   EXPECT_EQ(config.experiments[0].label, "autoregressive");
   EXPECT_FALSE(config.limits.time_seconds);
@@ -172,12 +174,12 @@ TEST(RunConfig, the_canonical_text_shows_every_default) {
 seed: 0
 backend: host
 stages:
-  - {name: target, drafter: model, model: models/target.gguf, tensor_parallel: 1, weights: native, threads: auto, context: auto}
+  - {name: target, drafter: model, model: models/target.gguf, tensor_parallel: 1, weights: native, kv_cache: auto, threads: auto, context: auto}
 replicas: 1
 sequences_in_flight: 1
 tasks:
   - {preset: jsonl, file: prompts.jsonl}
-generation: {max_new_tokens: 512, temperature: 0, top_p: 1}
+generation: {max_new_tokens: 512, temperature: 0, top_p: 1, chat: auto}
 experiments:
   - {strategy: autoregressive, label: autoregressive, stages: [target]}
 output: results/smallest

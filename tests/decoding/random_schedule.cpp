@@ -38,6 +38,7 @@ VirtualPipeline::Options RandomSchedule::draw_options() {
   options.window = random_.chance(0.5) ? random_.pick(1, 4) : random_.pick(1, 32);
   options.max_ahead = random_.chance(0.5) ? random_.pick(1, 4) : random_.pick(1, 40);
   options.lookahead = random_.chance(0.5) ? random_.pick(1, 4) : random_.pick(1, 16);
+  options.reused = random_.chance(0.5) ? 0 : random_.pick(1, 8);
   ToyModels& models = options.models;
   models.seed = text_.bits();
   models.vocabulary = text_.pick(2, 8);

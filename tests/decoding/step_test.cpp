@@ -20,6 +20,22 @@ TEST(AStep, StartsWithThePrompt) {
   EXPECT_EQ(pass.kind, StepKind::prefill);
 }
 
+TEST(AStep, StartsBehindWhatTheCacheHoldsOfThePrompt) {
+  auto state = target();
+  state.reuse(2);
+  const Pass pass = next_pass(state);
+  EXPECT_EQ(pass.begin, 2);
+  EXPECT_THAT(pass.tokens, ElementsAre(3));
+  EXPECT_EQ(pass.kind, StepKind::prefill);
+  EXPECT_THAT(state.complete(pass, std::vector<Token>{4}).appended, ElementsAre(4));
+  EXPECT_EQ(state.kv_length(), 3);
+}
+
+TEST(AStep, ComputesTheLastTokenOfThePromptInAnyCase) {
+  auto state = target();
+  EXPECT_THROW(state.reuse(3), ContractError);
+}
+
 TEST(AStep, WithoutDraftsDecodesOneToken) {
   auto state = decoded(target(), {4});
   const Pass pass = next_pass(state);

@@ -83,7 +83,7 @@ void reshape(TinyGguf& gguf, const char* tensor, std::vector<std::uint64_t> dims
 const Fault faults[] = {
     {"another_architecture",
      [](auto& g) { set(g, "general.architecture", std::string("gpt2")); },
-     {"'gpt2'", "'llama'"}},
+     {"'gpt2'", "supported are llama, qwen2 and qwen3"}},
     {"missing_tensor", [](auto& g) { g.file.remove_tensor("blk.1.ffn_up.weight"); }, {"blk.1.ffn_up.weight"}},
     {"missing_embedding", [](auto& g) { g.file.remove_tensor("token_embd.weight"); }, {"token_embd.weight"}},
     {"missing_key", [](auto& g) { g.file.remove("llama.block_count"); }, {"llama.block_count"}},

@@ -4,13 +4,12 @@
 #include <algorithm>
 #include <array>
 #include <cstdlib>
-#include <cstring>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "model/golden_file.hpp"
 #include "model/model_fixture.hpp"
 #include "model/transformer.hpp"
 
@@ -37,29 +36,15 @@ struct Golden {
   }
 };
 
-template <class T>
-std::vector<T> tensor(const std::string& file, const nlohmann::json& header, const std::string& name) {
-  const auto& range = header.at(name).at("data_offsets");
-  const std::size_t begin = range.at(0), end = range.at(1);
-  std::uint64_t header_bytes;
-  std::memcpy(&header_bytes, file.data(), sizeof header_bytes);
-  std::vector<T> values((end - begin) / sizeof(T));
-  std::memcpy(values.data(), file.data() + sizeof header_bytes + header_bytes + begin, end - begin);
-  return values;
-}
-
 std::vector<Golden> read_golden() {
-  std::ifstream in(data / "expected.safetensors", std::ios::binary);
-  const std::string file(std::istreambuf_iterator<char>(in), {});
-  const auto header = nlohmann::json::parse(file.substr(8, file.find("}}") + 2 - 8));
+  const testing::GoldenFile file(data / "expected.safetensors");
   std::ifstream prompts_in(data / "prompts.json");
   const auto prompts = nlohmann::json::parse(prompts_in);
   std::vector<Golden> all;
   for (std::size_t i = 0; i < prompts.size(); ++i) {
     const std::string prefix = std::to_string(i) + ".";
-    all.push_back({prompts[i].at("prompt_length"), tensor<Token>(file, header, prefix + "ids"),
-                   tensor<Token>(file, header, prefix + "top16_ids"),
-                   tensor<float>(file, header, prefix + "top16_logits")});
+    all.push_back({prompts[i].at("prompt_length"), file.tensor<Token>(prefix + "ids"),
+                   file.tensor<Token>(prefix + "top16_ids"), file.tensor<float>(prefix + "top16_logits")});
   }
   return all;
 }

@@ -15,24 +15,29 @@ using ::testing::ThrowsMessage;
 const testing::TinyModel shape{.layers = 4, .heads = 6, .kv_heads = 3, .feed_forward = 160, .type = GgmlType::q4_1};
 
 TEST(MemoryPlan, WeightsAreWhatTheTransformerPacks) {
-  const auto checkpoint = testing::open(testing::make_tiny_gguf(shape));
-  const std::int64_t norms = 4 * (2 * 3 + 1) * shape.width;
-  for (const WeightFormat format : {WeightFormat::native, WeightFormat::bf16, WeightFormat::f32})
-    testing::run_ranks(2, [&](comm::Group& group) {
-      const ModelOptions options{.weights = format, .layers = {0, 1, 3}};
-      EXPECT_EQ(memory_plan(*checkpoint, options, {group.rank(), 2}).weights,
-                Transformer(checkpoint, options, &group).weight_bytes() + norms);
-    });
+  for (const GgmlType type : {GgmlType::q4_1, GgmlType::q4_k, GgmlType::q6_k}) {
+    const testing::TinyModel model = testing::with_type(shape, type);
+    const auto checkpoint = testing::open(testing::make_tiny_gguf(model));
+    const std::int64_t norms = 4 * (2 * 3 + 1) * model.width;
+    for (const WeightFormat format : {WeightFormat::native, WeightFormat::bf16, WeightFormat::f32})
+      testing::run_ranks(3, [&](comm::Group& group) {
+        const ModelOptions options{.weights = format, .layers = {0, 1, 3}};
+        EXPECT_EQ(memory_plan(*checkpoint, options, {group.rank(), 3}).weights,
+                  Transformer(checkpoint, options, &group).weight_bytes() + norms);
+      });
+  }
 }
 
 TEST(MemoryPlan, TheCacheGrowsWithSlotsContextAndLayers) {
   const auto checkpoint = testing::open(testing::make_tiny_gguf(shape));
   const auto cache = [&](ModelOptions options) { return memory_plan(*checkpoint, options, {}).kv_cache; };
-  const std::int64_t position = 2 * 3 * 16 * 4;  // keys and values of 3 heads of 16 floats
+  const std::int64_t position = 2 * 3 * 16 * 2;  // keys and values of 3 heads of 16 halves
   EXPECT_EQ(cache({.layers = {2}, .slots = 1, .context = 64}), 64 * position);
   EXPECT_EQ(cache({.layers = {2, 3}, .slots = 1, .context = 64}), 2 * 64 * position);
   EXPECT_EQ(cache({.slots = 5, .context = 128}), 5 * 4 * 128 * position);
   EXPECT_EQ(cache({}), 4 * shape.context * position);
+  EXPECT_EQ(cache({.kv_cache = ops::KvType::f32}), 4 * shape.context * position * 2);
+  EXPECT_EQ(cache({.weights = WeightFormat::f32}), 4 * shape.context * position * 2) << "f32 beside f32 weights";
 }
 
 TEST(MemoryPlan, ARankOfAGroupNeedsLessThanOneAlone) {

@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <memory>
+#include <numeric>
 #include <random>
 #include <span>
 #include <vector>
@@ -13,6 +14,17 @@
 #include "support/tiny_gguf.hpp"
 
 namespace pipespec::testing {
+
+/// `shape` with matrices of `type`, and with rows of whole super-blocks where the type has such.
+inline TinyModel with_type(TinyModel shape, io::GgmlType type) {
+  shape.type = type;
+  if (const int length = static_cast<int>(io::info(type).block_length); length > 32) {
+    shape.width = length;
+    shape.head_dim = length / std::gcd(length, shape.heads);
+    shape.feed_forward = 2 * length;
+  }
+  return shape;
+}
 
 /// Opens a tiny model as the user's file is opened. The mapping outlives the file's name.
 inline std::shared_ptr<const model::Checkpoint> open(const TinyGguf& gguf) {

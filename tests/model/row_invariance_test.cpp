@@ -34,8 +34,7 @@ std::vector<std::uint32_t> bits(std::span<const float> values) {
 class RowInvariance : public ::testing::TestWithParam<Kind> {
  protected:
   void SetUp() override {
-    testing::TinyModel model = shape;
-    model.type = GetParam().type;
+    const testing::TinyModel model = testing::with_type(shape, GetParam().type);
     checkpoint_ = testing::open(testing::make_tiny_gguf(model));
     text_ = testing::random_text(text_length, model.vocabulary);
     on_every_rank(
@@ -194,13 +193,16 @@ INSTANTIATE_TEST_SUITE_P(Kinds, RowInvariance,
                          ::testing::Values(Kind{"f32", GgmlType::f32}, Kind{"f16", GgmlType::f16},
                                            Kind{"bf16", GgmlType::bf16}, Kind{"q8_0", GgmlType::q8_0},
                                            Kind{"q4_0", GgmlType::q4_0}, Kind{"q4_1", GgmlType::q4_1},
+                                           Kind{"q4_k", GgmlType::q4_k}, Kind{"q6_k", GgmlType::q6_k},
                                            Kind{"q4_1_as_bf16", GgmlType::q4_1, WeightFormat::bf16},
                                            Kind{"f32_on_2_ranks", GgmlType::f32, WeightFormat::native, 2},
                                            Kind{"bf16_on_2_ranks", GgmlType::bf16, WeightFormat::native, 2},
                                            Kind{"q8_0_on_2_ranks", GgmlType::q8_0, WeightFormat::native, 2},
                                            Kind{"q4_0_on_2_ranks", GgmlType::q4_0, WeightFormat::native, 2},
                                            Kind{"q4_1_on_2_ranks", GgmlType::q4_1, WeightFormat::native, 2},
-                                           Kind{"q4_1_on_3_ranks", GgmlType::q4_1, WeightFormat::native, 3}),
+                                           Kind{"q4_1_on_3_ranks", GgmlType::q4_1, WeightFormat::native, 3},
+                                           Kind{"q4_k_on_2_ranks", GgmlType::q4_k, WeightFormat::native, 2},
+                                           Kind{"q6_k_on_3_ranks", GgmlType::q6_k, WeightFormat::native, 3}),
                          [](const auto& instance) { return std::string(instance.param.name); });
 
 }  // namespace

@@ -102,6 +102,21 @@ TEST(TensorParallel, ARanksWeightsComeFromItsOwnBytesAlone) {
   }
 }
 
+TEST(PackedType, IsTheStoredOneWhereThatHasAKernelAndItsBlocksAreWhole) {
+  using ops::WeightType;
+  const auto packed = [](WeightType stored, Range cols, TensorRole role = TensorRole::down) {
+    return packed_type(role, stored, cols, WeightFormat::native);
+  };
+  EXPECT_EQ(packed(WeightType::q4_k, {256, 768}), WeightType::q4_k);
+  EXPECT_EQ(packed(WeightType::q6_k, {0, 256}), WeightType::q6_k);
+  EXPECT_EQ(packed(WeightType::q4_k, {0, 288}), WeightType::bf16);
+  EXPECT_EQ(packed(WeightType::q6_k, {128, 384}), WeightType::bf16);
+  EXPECT_EQ(packed(WeightType::q4_1, {128, 160}), WeightType::q4_1);
+  EXPECT_EQ(packed(WeightType::q5_k, {0, 256}), WeightType::bf16);
+  EXPECT_EQ(packed(WeightType::q5_0, {0, 256}), WeightType::bf16);
+  EXPECT_EQ(packed(WeightType::q4_k, {0, 256}, TensorRole::value), WeightType::bf16);
+}
+
 class TensorParallelTest : public ::testing::TestWithParam<int> {
  protected:
   const testing::TinyModel shape_{.layers = 3, .heads = 6, .kv_heads = 3, .feed_forward = 160, .vocabulary = 300};
@@ -117,6 +132,19 @@ TEST_P(TensorParallelTest, LogitsAreThoseOfOneRankButForRounding) {
     const auto found = testing::logits(shared, text);
     EXPECT_LT(testing::relative_error(found, expected), 1e-5);
     EXPECT_LT(shared.weight_bytes(), alone.weight_bytes());
+  });
+}
+
+TEST_P(TensorParallelTest, DividedSuperBlocksAreWidened) {
+  const testing::TinyModel model = testing::with_type(shape_, GgmlType::q5_k);
+  const auto checkpoint = testing::open(testing::make_tiny_gguf(model));
+  const auto text = testing::random_text(20, model.vocabulary);
+  const ModelOptions options{.weights = WeightFormat::f32};
+  Transformer alone(checkpoint, options);
+  const auto expected = testing::logits(alone, text);
+  testing::run_ranks(GetParam(), [&](comm::Group& group) {
+    Transformer shared(checkpoint, options, &group);
+    EXPECT_LT(testing::relative_error(testing::logits(shared, text), expected), 1e-5);
   });
 }
 

@@ -24,10 +24,10 @@ std::vector<double> flat(const std::vector<std::vector<double>>& rows) {
 }
 
 /// Relative error of the logits of a text longer than a chunk, against the reference on the same stored weights.
-double error_against_reference(const TinyModel& model, WeightFormat format) {
+double error_against_reference(const TinyModel& model, WeightFormat format, ops::KvType kv_cache = ops::KvType::f32) {
   const testing::TinyGguf gguf = testing::make_tiny_gguf(model);
   const auto text = testing::random_text(Transformer::chunk_rows + 9, model.vocabulary);
-  Transformer transformer(testing::open(gguf), {.weights = format});
+  Transformer transformer(testing::open(gguf), {.weights = format, .kv_cache = kv_cache});
   return testing::relative_error(testing::logits(transformer, text), flat(testing::reference_logits(gguf, text)));
 }
 
@@ -55,28 +55,39 @@ INSTANTIATE_TEST_SUITE_P(
 
 struct Stored {
   GgmlType type;
-  double native_error;  ///< what 8-bit activations may cost
+  double native_error;  ///< what 8-bit activations, or weights rounded to bf16, may cost
 };
 
 class StoredTypeTest : public ::testing::TestWithParam<Stored> {};
 
 TEST_P(StoredTypeTest, WidenedToF32LogitsEqualTheReference) {
-  EXPECT_LT(error_against_reference({.type = GetParam().type}, WeightFormat::f32), 1e-5);
+  EXPECT_LT(error_against_reference(testing::with_type({}, GetParam().type), WeightFormat::f32), 1e-5);
 }
 
 TEST_P(StoredTypeTest, NativeLogitsAreCloseToTheReference) {
-  EXPECT_LT(error_against_reference({.type = GetParam().type}, WeightFormat::native), GetParam().native_error);
+  EXPECT_LT(error_against_reference(testing::with_type({}, GetParam().type), WeightFormat::native),
+            GetParam().native_error);
 }
 
 TEST_P(StoredTypeTest, WidenedToBf16LogitsAreCloseToTheReference) {
-  EXPECT_LT(error_against_reference({.type = GetParam().type}, WeightFormat::bf16), 1e-2);
+  EXPECT_LT(error_against_reference(testing::with_type({}, GetParam().type), WeightFormat::bf16), 1e-2);
 }
 
 INSTANTIATE_TEST_SUITE_P(Types, StoredTypeTest,
                          ::testing::Values(Stored{GgmlType::f32, 1e-5}, Stored{GgmlType::f16, 1e-5},
                                            Stored{GgmlType::bf16, 1e-5}, Stored{GgmlType::q8_0, 2e-2},
-                                           Stored{GgmlType::q4_0, 2e-2}, Stored{GgmlType::q4_1, 2e-2}),
+                                           Stored{GgmlType::q4_0, 2e-2}, Stored{GgmlType::q4_1, 2e-2},
+                                           Stored{GgmlType::q5_0, 1e-2}, Stored{GgmlType::q5_1, 1e-2},
+                                           Stored{GgmlType::q2_k, 1e-2}, Stored{GgmlType::q3_k, 1e-2},
+                                           Stored{GgmlType::q4_k, 2e-2}, Stored{GgmlType::q5_k, 1e-2},
+                                           Stored{GgmlType::q6_k, 2e-2}),
                          [](const auto& instance) { return std::string(io::info(instance.param.type).name); });
+
+TEST(Transformer, KeysAndValuesInHalfPrecisionCostLittle) {
+  const double error = error_against_reference({}, WeightFormat::native, ops::KvType::f16);
+  EXPECT_LT(error, 5e-4);
+  EXPECT_GT(error, 1e-5) << "they are not in half precision";
+}
 
 TEST(Transformer, TypesMayDifferBetweenTensors) {
   const TinyModel mixed{.type = GgmlType::q4_0, .vocabulary_type = GgmlType::f16};

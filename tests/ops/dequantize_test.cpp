@@ -3,11 +3,16 @@
 #include <gmock/gmock.h>
 
 #include <array>
+#include <bit>
 #include <cmath>
+#include <filesystem>
+#include <fstream>
 #include <limits>
+#include <string>
 #include <vector>
 
 #include "core/error.hpp"
+#include "ops/random_data.hpp"
 
 namespace pipespec::ops {
 namespace {
@@ -18,6 +23,15 @@ std::vector<std::byte> bytes(std::initializer_list<int> values) {
   std::vector<std::byte> out;
   for (const int value : values) out.push_back(static_cast<std::byte>(value));
   return out;
+}
+
+template <class T>
+std::vector<T> read_file(const std::filesystem::path& path) {
+  std::vector<T> content(std::filesystem::file_size(path) / sizeof(T));
+  std::ifstream file(path, std::ios::binary);
+  file.exceptions(std::ios::failbit | std::ios::badbit);
+  file.read(reinterpret_cast<char*>(content.data()), static_cast<std::streamsize>(content.size() * sizeof(T)));
+  return content;
 }
 
 std::array<float, 32> block(WeightType type, const std::vector<std::byte>& stored) {
@@ -63,6 +77,21 @@ TEST(Dequantize, FloatingPointTypesAreWidenedExactly) {
   dequantize_row(WeightType::bf16, bytes({0xC0, 0x3F, 0x80, 0xFF}), values);
   EXPECT_THAT(values, ElementsAre(1.5f, -std::numeric_limits<float>::infinity()));
 }
+
+class Dequantized : public ::testing::TestWithParam<WeightType> {};
+
+TEST_P(Dequantized, HasTheBitsOfTheGgufPackage) {
+  const std::string name = PIPESPEC_SOURCE_DIR "/tests/ops/data/" + std::string(to_string(GetParam()));
+  const auto stored = read_file<std::byte>(name + ".blocks");
+  const auto expected = read_file<std::uint32_t>(name + ".float32");
+  ASSERT_EQ(expected.size(), 1024);
+  std::vector<float> values(expected.size());
+  dequantize_row(GetParam(), stored, values);
+  for (std::size_t i = 0; i < values.size(); ++i)
+    ASSERT_EQ(std::bit_cast<std::uint32_t>(values[i]), expected[i]) << "weight " << i << ": " << values[i];
+}
+
+INSTANTIATE_TEST_SUITE_P(Types, Dequantized, ::testing::ValuesIn(all_weight_types), type_name);
 
 TEST(Dequantize, ARowThatIsCutOffBreaksTheContract) {
   std::array<float, 32> values;

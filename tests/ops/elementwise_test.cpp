@@ -74,13 +74,14 @@ TEST(Swiglu, LargeGatesPassAndLargeNegativeOnesClose) {
 
 TEST(Embedding, IsTheWidenedRowOfEachToken) {
   for (const WeightType type : all_weight_types) {
-    const auto stored = random_weights(type, 9, 64, 1);
-    const Matrix table = widened(type, stored, 9, 64);
+    const std::int64_t width = whole_blocks(type, 64);
+    const auto stored = random_weights(type, 9, width, 1);
+    const Matrix table = widened(type, stored, 9, width);
     const std::vector<Token> tokens{8, 0, 3, 3};
-    Matrix y(4, 64);
-    embed(stream, {type, stored, 9, 64}, tokens, y.view());
+    Matrix y(4, width);
+    embed(stream, {type, stored, 9, width}, tokens, y.view());
     for (std::int64_t r = 0; r < 4; ++r)
-      for (std::int64_t i = 0; i < 64; ++i)
+      for (std::int64_t i = 0; i < width; ++i)
         ASSERT_EQ(y.at(r, i), table.at(tokens[static_cast<std::size_t>(r)], i)) << to_string(type);
   }
 }

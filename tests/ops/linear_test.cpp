@@ -56,7 +56,9 @@ class Linear : public ::testing::TestWithParam<WeightType> {};
 
 TEST_P(Linear, IsWithinTheRoundingOfTheWidenedProduct) {
   const WeightType type = GetParam();
-  for (const auto& [out, in, rows] : {std::array<std::int64_t, 3>{16, 32, 1}, {50, 96, 3}, {1, 64, 8}, {33, 576, 11}}) {
+  for (const auto& [out, inputs, rows] :
+       {std::array<std::int64_t, 3>{16, 32, 1}, {50, 96, 3}, {1, 64, 8}, {33, 576, 11}}) {
+    const std::int64_t in = whole_blocks(type, inputs);
     const auto stored = random_weights(type, out, in, 7);
     const Matrix x = random_matrix(rows, in, 8);
     const Matrix y = multiply(packed(type, stored, out, in), x), w = widened(type, stored, out, in);
@@ -70,7 +72,7 @@ TEST_P(Linear, IsWithinTheRoundingOfTheWidenedProduct) {
 
 TEST_P(Linear, AShardOfTheInputsIsTheProductWithThatPartOfTheRows) {
   const WeightType type = GetParam();
-  constexpr std::int64_t out = 20, in = 128, begin = 32, width = 64;
+  const std::int64_t out = 20, begin = whole_blocks(type, 32), width = 2 * begin, in = 4 * begin;
   const auto stored = random_weights(type, out, in, 3);
   const std::int64_t stride = row_bytes(type, in), offset = row_bytes(type, begin), part = row_bytes(type, width);
   std::vector<std::byte> copied;
@@ -84,9 +86,10 @@ TEST_P(Linear, AShardOfTheInputsIsTheProductWithThatPartOfTheRows) {
 
 TEST_P(Linear, ProductsTogetherAreTheProductsAlone) {
   const WeightType type = GetParam();
-  const Matrix x = random_matrix(3, 64, 1);
-  const auto first = packed(type, random_weights(type, 40, 64, 2), 40, 64);
-  const auto second = packed(type, random_weights(type, 17, 64, 3), 17, 64);
+  const std::int64_t in = whole_blocks(type, 64);
+  const Matrix x = random_matrix(3, in, 1);
+  const auto first = packed(type, random_weights(type, 40, in, 2), 40, in);
+  const auto second = packed(type, random_weights(type, 17, in, 3), 17, in);
   Activations activations;
   activations.assign(stream, x.view(), is_quantized(type) ? NeedsBlocks::yes : NeedsBlocks::no);
   Matrix both(3, 57);
@@ -100,7 +103,8 @@ TEST_P(Linear, ProductsTogetherAreTheProductsAlone) {
 
 TEST_P(Linear, ArgmaxIsTheSearchOfTheProductsBits) {
   const WeightType type = GetParam();
-  constexpr std::int64_t out = 1003, in = 64, rows = 70;
+  constexpr std::int64_t out = 1003, rows = 70;
+  const std::int64_t in = whole_blocks(type, 64);
   const auto w = packed(type, random_weights(type, out, in, 5), out, in);
   const Matrix x = random_matrix(rows, in, 6), y = multiply(w, x);
   Activations activations;
@@ -114,26 +118,26 @@ TEST_P(Linear, ArgmaxIsTheSearchOfTheProductsBits) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Types, Linear, ::testing::ValuesIn(all_weight_types), type_name);
+INSTANTIATE_TEST_SUITE_P(Types, Linear, ::testing::ValuesIn(types_with_kernel()), type_name);
 
-/// Blocks whose codes are all extreme, where 16-bit sums come nearest to overflow.
+/// Blocks whose codes, and factors of scales, are all extreme, where 16-bit sums come nearest to overflow.
 TEST(Linear, ExtremeCodesDoNotOverflow) {
-  for (const WeightType type : {WeightType::q8_0, WeightType::q4_0, WeightType::q4_1})
+  for (const WeightType type :
+       {WeightType::q8_0, WeightType::q4_0, WeightType::q4_1, WeightType::q4_k, WeightType::q6_k})
     for (const int code : {0x00, 0x7F, 0x80, 0xF0, 0x0F, 0xFF}) {
-      std::vector<std::byte> stored(static_cast<std::size_t>(row_bytes(type, 64)), static_cast<std::byte>(code));
-      for (std::int64_t block = 0; block < 2; ++block) {
-        const std::uint16_t one = 0x3C00, zero = 0;
-        std::byte* at = stored.data() + block * block_format(type).bytes;
-        std::memcpy(at, &one, 2);
-        if (type == WeightType::q4_1) std::memcpy(at + 2, &zero, 2);
-      }
+      const std::int64_t in = whole_blocks(type, 64);
+      std::vector<std::byte> stored(static_cast<std::size_t>(row_bytes(type, in)), static_cast<std::byte>(code));
+      const BlockFormat format = block_format(type);
+      for (std::int64_t block = 0; block < in / format.length; ++block)
+        testing::set_scales(type, stored.data() + block * format.bytes, 1, 0);
       for (const float sign : {1.0f, -1.0f}) {
-        Matrix x(1, 64);
+        Matrix x(1, in);
         std::fill(x.values.begin(), x.values.end(), sign * 127);
-        const Matrix w = widened(type, stored, 1, 64);
-        float expected = 0;  // small integers times 127: exact
-        for (std::int64_t k = 0; k < 64; ++k) expected += w.at(0, k) * x.at(0, k);
-        EXPECT_EQ(multiply(packed(type, stored, 1, 64), x).at(0, 0), expected) << to_string(type) << " " << code;
+        const Matrix w = widened(type, stored, 1, in);
+        double expected = 0;  // as all sums on the way, a multiple of 16 below 2^28: exact
+        for (std::int64_t k = 0; k < in; ++k) expected += w.at(0, k) * x.at(0, k);
+        EXPECT_EQ(multiply(packed(type, stored, 1, in), x).at(0, 0), static_cast<float>(expected))
+            << to_string(type) << " " << code;
       }
     }
 }
@@ -179,6 +183,11 @@ TEST(Linear, TheFillingOfTheLastTileIsNeverTheBest) {
   EXPECT_EQ(best.value, -2.0f);
 }
 
+TEST(Linear, WeightsWithoutAKernelAreNotPacked) {
+  EXPECT_THROW(PackedMatrix(WeightType::q5_k, 16, 256), ContractError);
+  EXPECT_THROW(PackedMatrix(WeightType::q4_k, 16, 128), ContractError) << "half a super-block";
+}
+
 TEST(Linear, QuantisedWeightsNeedBlocks) {
   const auto w = packed(WeightType::q4_0, random_weights(WeightType::q4_0, 16, 32, 1), 16, 32);
   const Matrix x = random_matrix(1, 32, 1);
@@ -197,16 +206,18 @@ TEST(Activations, CodesAreTheNearestMultiplesOfTheScale) {
       const ActivationBlock& block = activations.blocks(r / 8)[b];
       const auto row = static_cast<std::size_t>(r % 8);
       float largest = 0;
-      int sum = 0;
+      int sum = 0, first_sum = 0;
       for (std::int64_t k = 0; k < 32; ++k) {
         const float value = x.at(r, b * 32 + k);
         const int code = block.codes[row][k];
         largest = std::max(largest, std::abs(value));
         sum += code;
+        if (k < 16) first_sum += code;
         EXPECT_NEAR(code * block.scale[row], value, block.scale[row] * 0.50001f);
       }
       EXPECT_EQ(block.scale[row], largest / 127);
       EXPECT_EQ(block.negative_sum[row], -sum);
+      EXPECT_EQ(block.negative_first_sum[row], -first_sum);
       EXPECT_EQ(block.scaled_sum[row], block.scale[row] * static_cast<float>(sum));
     }
 }

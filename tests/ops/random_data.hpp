@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <iterator>
 #include <random>
 #include <span>
 #include <string>
@@ -15,11 +16,27 @@
 #include "ops/matrix_view.hpp"
 #include "ops/packed_matrix.hpp"
 #include "ops/weight_type.hpp"
+#include "support/block_scales.hpp"
 
 namespace pipespec::ops {
 
-inline constexpr WeightType all_weight_types[] = {WeightType::f32,  WeightType::f16,  WeightType::bf16,
-                                                  WeightType::q8_0, WeightType::q4_0, WeightType::q4_1};
+inline constexpr WeightType all_weight_types[] = {
+    WeightType::f32,  WeightType::f16,  WeightType::bf16, WeightType::q8_0, WeightType::q4_0,
+    WeightType::q4_1, WeightType::q5_0, WeightType::q5_1, WeightType::q2_k, WeightType::q3_k,
+    WeightType::q4_k, WeightType::q5_k, WeightType::q6_k};
+
+/// Those that linear operations multiply.
+inline std::vector<WeightType> types_with_kernel() {
+  std::vector<WeightType> types;
+  std::ranges::copy_if(all_weight_types, std::back_inserter(types), has_kernel);
+  return types;
+}
+
+/// `inputs`, a multiple of 32 that fits most types, rounded up to whole blocks of this one.
+inline std::int64_t whole_blocks(WeightType type, std::int64_t inputs) {
+  const std::int64_t length = block_format(type).length;
+  return (inputs + length - 1) / length * length;
+}
 
 /// A matrix with its own memory.
 struct Matrix {
@@ -51,20 +68,20 @@ inline std::vector<std::byte> random_weights(WeightType type, std::int64_t rows,
   std::normal_distribution<float> normal(0.0f, 0.05f);
   const BlockFormat format = block_format(type);
   const auto put = [](std::byte* at, auto value) { std::memcpy(at, &value, sizeof value); };
-  const auto half = [&] { return float_to_half(normal(generator)); };
   for (std::byte* at = stored.data(); at < stored.data() + stored.size(); at += format.bytes) {
     for (std::int64_t i = 0; i < format.bytes; ++i) at[i] = static_cast<std::byte>(generator() & 0xFF);
-    if (type == WeightType::f32)
-      put(at, normal(generator));
-    else
-      put(at, half());
-    if (type == WeightType::bf16) {
-      const float value = normal(generator);
+    const float value = normal(generator);
+    if (type == WeightType::f32) {
+      put(at, value);
+    } else if (type == WeightType::f16) {
+      put(at, float_to_half(value));
+    } else if (type == WeightType::bf16) {
       std::uint16_t rounded;
       round_to_bf16({&value, 1}, {&rounded, 1});
       put(at, rounded);
+    } else {
+      testing::set_scales(type, at, value, normal(generator));
     }
-    if (type == WeightType::q4_1) put(at + 2, half());
   }
   return stored;
 }

@@ -20,29 +20,36 @@ void expect_turned(const Matrix& before, const Matrix& after, std::int64_t row, 
   EXPECT_NEAR(after.at(row, second), a * std::sin(angle) + b * std::cos(angle), 2e-5);
 }
 
-TEST(Rope, InterleavedTurnsNeighbours) {
-  const RopeTable table(64, 8, 10000.0f);
-  const Matrix before = random_matrix(3, 16, 1);
+/// Head sizes with whole vectors, with a rest, and with nothing but a rest.
+class RopeOfHead : public ::testing::TestWithParam<int> {};
+
+TEST_P(RopeOfHead, InterleavedTurnsNeighbours) {
+  const int head_dim = GetParam();
+  const RopeTable table(64, head_dim, 10000.0f);
+  const Matrix before = random_matrix(3, 2 * head_dim, 1);
   Matrix after = before;
   rope(stream, table, RopeStyle::interleaved, 20, after.view());
   for (std::int64_t r = 0; r < 3; ++r)
     for (std::int64_t head = 0; head < 2; ++head)
-      for (std::int64_t i = 0; i < 4; ++i)
-        expect_turned(before, after, r, head * 8 + 2 * i, head * 8 + 2 * i + 1,
-                      static_cast<double>(20 + r) * std::pow(10000.0, -2.0 * static_cast<double>(i) / 8));
+      for (std::int64_t i = 0; i < head_dim / 2; ++i)
+        expect_turned(before, after, r, head * head_dim + 2 * i, head * head_dim + 2 * i + 1,
+                      static_cast<double>(20 + r) * std::pow(10000.0, -2.0 * static_cast<double>(i) / head_dim));
 }
 
-TEST(Rope, HalfTurnsElementsHalfAHeadApart) {
-  const RopeTable table(64, 8, 500000.0f);
-  const Matrix before = random_matrix(3, 16, 1);
+TEST_P(RopeOfHead, HalfTurnsElementsHalfAHeadApart) {
+  const int head_dim = GetParam();
+  const RopeTable table(64, head_dim, 500000.0f);
+  const Matrix before = random_matrix(3, 2 * head_dim, 1);
   Matrix after = before;
   rope(stream, table, RopeStyle::half, 5, after.view());
   for (std::int64_t r = 0; r < 3; ++r)
     for (std::int64_t head = 0; head < 2; ++head)
-      for (std::int64_t i = 0; i < 4; ++i)
-        expect_turned(before, after, r, head * 8 + i, head * 8 + i + 4,
-                      static_cast<double>(5 + r) * std::pow(500000.0, -2.0 * static_cast<double>(i) / 8));
+      for (std::int64_t i = 0; i < head_dim / 2; ++i)
+        expect_turned(before, after, r, head * head_dim + i, head * head_dim + i + head_dim / 2,
+                      static_cast<double>(5 + r) * std::pow(500000.0, -2.0 * static_cast<double>(i) / head_dim));
 }
+
+INSTANTIATE_TEST_SUITE_P(Sizes, RopeOfHead, ::testing::Values(8, 40, 64, 72));
 
 TEST(Rope, FactorsSlowPairsDown) {
   const std::vector<float> factors{1.0f, 2.0f, 8.0f, 32.0f};

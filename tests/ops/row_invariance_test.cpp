@@ -9,6 +9,7 @@
 #include "ops/linear.hpp"
 #include "ops/random_data.hpp"
 #include "ops/rms_norm.hpp"
+#include "ops/rope.hpp"
 #include "ops/swiglu.hpp"
 
 namespace pipespec::ops {
@@ -54,8 +55,8 @@ MatrixView<const float> rows_of(const Matrix& matrix, std::int64_t first, std::i
 class LinearRows : public ::testing::TestWithParam<WeightType> {};
 
 TEST_P(LinearRows, HaveTheSameBitsInAnyCompany) {
-  constexpr std::int64_t out = 152, in = 96;  // nine tiles and a half
   const WeightType type = GetParam();
+  const std::int64_t out = 152, in = whole_blocks(type, 96);  // nine tiles and a half
   const PackedMatrix w = packed(type, random_weights(type, out, in, 1), out, in);
   const Matrix x = random_matrix(most_rows, in, 2);
   Activations activations;
@@ -67,11 +68,11 @@ TEST_P(LinearRows, HaveTheSameBitsInAnyCompany) {
   });
 }
 
-INSTANTIATE_TEST_SUITE_P(Types, LinearRows, ::testing::ValuesIn(all_weight_types), type_name);
+INSTANTIATE_TEST_SUITE_P(Types, LinearRows, ::testing::ValuesIn(types_with_kernel()), type_name);
 
 TEST_P(LinearRows, HaveTheSameBestTokenInAnyCompany) {
-  constexpr std::int64_t out = 152, in = 64;
   const WeightType type = GetParam();
+  const std::int64_t out = 152, in = whole_blocks(type, 64);
   const PackedMatrix w = packed(type, random_weights(type, out, in, 1), out, in);
   const Matrix x = random_matrix(most_rows, in, 2);
   Activations activations;
@@ -112,6 +113,20 @@ TEST_P(AttentionRows, HaveTheSameBitsInAnyCompany) {
 
 INSTANTIATE_TEST_SUITE_P(Types, AttentionRows, ::testing::Values(KvType::f32, KvType::f16),
                          [](const auto& which) { return which.param == KvType::f32 ? "f32" : "f16"; });
+
+TEST(RopeRows, HaveTheSameBitsInAnyCompany) {
+  constexpr int head_dim = 72, heads = 2;  // whole vectors and a rest
+  const RopeTable table(most_rows, head_dim, 10000.0f);
+  const Matrix x = random_matrix(most_rows, heads * head_dim, 3);
+  for (const RopeStyle style : {RopeStyle::interleaved, RopeStyle::half}) {
+    expect_row_invariant([&](device::Stream& stream, std::int64_t first, std::int64_t rows) {
+      Matrix y(rows, x.cols);
+      std::copy_n(x.view().row(first), rows * x.cols, y.values.begin());
+      rope(stream, table, style, static_cast<Position>(first), y.view());
+      return y;
+    });
+  }
+}
 
 TEST(NormRows, HaveTheSameBitsInAnyCompany) {
   const Matrix x = random_matrix(most_rows, 72, 1), weight = random_matrix(1, 72, 2);

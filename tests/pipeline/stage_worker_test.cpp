@@ -12,6 +12,7 @@
 
 #include "comm/communicator.hpp"
 #include "core/error.hpp"
+#include "list_queue.hpp"
 #include "support/toy_model.hpp"
 
 namespace pipespec::pipeline {
@@ -24,9 +25,10 @@ using ::pipespec::testing::ToyText;
 /// A toy model behind the interface of real ones: its cache holds tokens, and every contract is checked.
 class ToyLanguageModel final : public model::LanguageModel {
  public:
-  ToyLanguageModel(const ToyModels& models, int stage, int slots) : models_(models), stage_(stage), caches_(slots) {}
+  ToyLanguageModel(const ToyModels& models, int stage, int slots, int vocabulary)
+      : models_(models), stage_(stage), vocabulary_(vocabulary), caches_(slots) {}
 
-  int vocabulary_size() const override { return models_.vocabulary; }
+  int vocabulary_size() const override { return vocabulary_; }
   Position context_length() const override { return 4096; }
   int slots() const override { return static_cast<int>(caches_.size()); }
   Position length(model::Slot slot) const override { return static_cast<Position>(caches_.at(slot).size()); }
@@ -40,6 +42,7 @@ class ToyLanguageModel final : public model::LanguageModel {
       expect(s.begin == length(s.slot), "a pass begins where the cache ends");
       std::vector<Token>& cache = caches_.at(s.slot);
       for (std::size_t row = 0; row < s.tokens.size(); ++row) {
+        expect(s.tokens[row] < vocabulary_, "a model is given tokens that it knows");
         cache.push_back(s.tokens[row]);
         if (row + s.outputs >= s.tokens.size()) next[at++] = models_.next(stage_, ToyText::of(cache));
       }
@@ -50,45 +53,8 @@ class ToyLanguageModel final : public model::LanguageModel {
  private:
   const ToyModels& models_;
   int stage_;
+  int vocabulary_;
   std::vector<std::vector<Token>> caches_;
-};
-
-/// A fixed list of prompts; remembers the answers.
-class ListQueue final : public SampleQueue {
- public:
-  ListQueue(std::vector<std::vector<Token>> prompts, Position new_tokens)
-      : prompts_(std::move(prompts)), new_tokens_(new_tokens) {}
-
-  std::optional<Request> next() override {
-    if (next_ == prompts_.size()) return std::nullopt;
-    const std::vector<Token>& prompt = prompts_[next_];
-    return Request{.key = static_cast<std::int64_t>(next_++),
-                   .prompt = prompt,
-                   .max_length = static_cast<Position>(prompt.size()) + new_tokens_};
-  }
-  bool should_abandon() override { return abandon_after_ >= 0 && committed_ >= abandon_after_; }
-  std::optional<std::size_t> commit(std::int64_t, std::span<const Token> tokens) override {
-    committed_ += std::ssize(tokens);
-    for (std::size_t i = 0; i < tokens.size(); ++i) {
-      if (tokens[i] == stop_token_) return i + 1;
-    }
-    return std::nullopt;
-  }
-  void answered(Answer answer) override { answers_.push_back(std::move(answer)); }
-
-  void abandon_after(std::int64_t tokens) { abandon_after_ = tokens; }
-  void stop_at(Token token) { stop_token_ = token; }
-  const std::vector<Answer>& answers() const { return answers_; }
-  const std::vector<Token>& prompt(std::int64_t key) const { return prompts_[key]; }
-
- private:
-  std::vector<std::vector<Token>> prompts_;
-  Position new_tokens_;
-  std::size_t next_ = 0;
-  std::int64_t committed_ = 0;
-  std::int64_t abandon_after_ = -1;
-  Token stop_token_ = -1;
-  std::vector<Answer> answers_;
 };
 
 std::vector<std::vector<Token>> random_prompts(int count, unsigned seed) {
@@ -109,6 +75,7 @@ struct Chain {
   ToyModels models;
   Schedule schedule = Schedule::pipelined;
   int in_flight = 1;
+  int drafters_know = 1000;  // tokens; the target knows all of them
   std::function<void()> on_poll = {};
   std::vector<std::pair<SequenceId, StageTrace>> traces = {};
 
@@ -133,7 +100,8 @@ struct Chain {
   }
 
   SequenceId run(ListQueue& queue, SequenceId newest = {}) {
-    ToyLanguageModel model(models, world.rank(), in_flight);
+    const bool is_target = world.rank() == world.size() - 1;
+    ToyLanguageModel model(models, world.rank(), in_flight, is_target ? 1000 : drafters_know);
     StageParts parts;
     parts.options = {.index = {world.rank()},
                      .stages = world.size(),
@@ -206,6 +174,35 @@ TEST(StageWorker, RandomDelaysInTheDriverDoNotChangeTheOutput) {
     chain.expect_autoregressive(queue, 1, 40);
     if (::testing::Test::HasFailure()) FAIL() << "in run " << run;
   }
+}
+
+TEST(StageWorker, WhatTwoPromptsShareIsComputedOnce) {
+  const comm::Communicator world = comm::Communicator::world();
+  Chain chain(world);
+  std::vector<std::vector<Token>> prompts(3, std::vector<Token>(20, 2));
+  prompts[1].push_back(3);
+  prompts[2] = {2, 2, 2, 3};
+  ListQueue queue(prompts, 40);
+  chain.run(queue);
+  chain.expect_autoregressive(queue, 3, 40);
+  std::vector<Position> begins;  // of the prompts' first passes; a stage below may not have come to one
+  for (const auto& [id, trace] : chain.traces) {
+    for (const StepRecord& step : trace.steps) {
+      if (step.kind == StepKind::prefill) begins.push_back(step.position);
+    }
+  }
+  if (world.rank() == world.size() - 1) {
+    EXPECT_EQ(begins, (std::vector<Position>{0, 20, 3}));
+  }
+}
+
+TEST(StageWorker, ADrafterThatKnowsFewerTokensDoesNotChangeTheOutput) {
+  const comm::Communicator world = comm::Communicator::world();
+  Chain chain(world);
+  chain.drafters_know = 3;  // prompts hold tokens up to 5
+  ListQueue queue(random_prompts(10, 9), 50);
+  chain.run(queue);
+  chain.expect_autoregressive(queue, 10, 50);
 }
 
 TEST(StageWorker, AnAbandonedSequenceLeavesNothingBehind) {

@@ -1,9 +1,13 @@
 """Runs the built executable for the regression tests: launching, small models, configurations, results."""
 
+import array
 import json
+import math
 import os
 import pathlib
+import random
 import shutil
+import struct
 import subprocess
 import tempfile
 import unittest
@@ -25,7 +29,7 @@ def command(ranks: int, *arguments) -> list[str]:
 
 def run(ranks: int, *arguments, timeout: float = 240, **options) -> subprocess.CompletedProcess:
     """One launch to its end; a hang is an error of the test."""
-    return subprocess.run(command(ranks, *arguments), capture_output=True, text=True, timeout=timeout, **options)
+    return subprocess.run(command(ranks, *arguments), capture_output=True, text=True, errors="replace", timeout=timeout, **options)
 
 
 class ExecutableTest(unittest.TestCase):
@@ -51,6 +55,37 @@ class ExecutableTest(unittest.TestCase):
         if not path.exists():
             subprocess.run([os.environ["MAKE_TINY_GGUF"], path, *flags], check=True)
         return path
+
+    @classmethod
+    def hf_model(cls, name: str, layers: int = 2, width: int = 64, vocabulary: int = 3008) -> pathlib.Path:
+        """A small random LLaMA in a folder as Hugging Face writes it, with the tokenizer of the text tests."""
+        folder = cls.models / name
+        if folder.exists():
+            return folder
+        shutil.copytree(SOURCE / "tests/text/data/llama3_style", folder)
+        heads, hidden = 4, 2 * width
+        (folder / "config.json").write_text(json.dumps({
+            "model_type": "llama", "hidden_size": width, "intermediate_size": hidden, "num_hidden_layers": layers,
+            "num_attention_heads": heads, "num_key_value_heads": 2, "vocab_size": vocabulary,
+            "max_position_embeddings": 512, "rms_norm_eps": 1e-5, "rope_theta": 1e4, "eos_token_id": 3004}))
+        shapes = {"model.embed_tokens.weight": (vocabulary, width), "lm_head.weight": (vocabulary, width),
+                  "model.norm.weight": (width,)}
+        for layer in range(layers):
+            for key, shape in {"input_layernorm": (width,), "post_attention_layernorm": (width,),
+                               "self_attn.q_proj": (width, width), "self_attn.k_proj": (width // 2, width),
+                               "self_attn.v_proj": (width // 2, width), "self_attn.o_proj": (width, width),
+                               "mlp.gate_proj": (hidden, width), "mlp.up_proj": (hidden, width),
+                               "mlp.down_proj": (width, hidden)}.items():
+                shapes[f"model.layers.{layer}.{key}.weight"] = shape
+        draw = random.Random(1)
+        header, data = {}, array.array("f")
+        for key, shape in shapes.items():
+            begin, count = 4 * len(data), math.prod(shape)
+            data.extend([1.0] * count if len(shape) == 1 else (draw.gauss(0, 0.1) for _ in range(count)))
+            header[key] = {"dtype": "F32", "shape": shape, "data_offsets": [begin, begin + 4 * count]}
+        text = json.dumps(header).encode()
+        (folder / "model.safetensors").write_bytes(struct.pack("<Q", len(text)) + text + data.tobytes())
+        return folder
 
     def write(self, name: str, text: str) -> pathlib.Path:
         path = self.folder / name

@@ -1,9 +1,10 @@
 """Each command does what its help says."""
 
 import json
+import subprocess
 import unittest
 
-from executable import DONE, DRAFT_15M, SMOLLM2, ExecutableTest, run
+from executable import DONE, DRAFT_15M, FAILURE, PIPESPEC, SMOLLM2, ExecutableTest, run
 
 
 class Commands(ExecutableTest):
@@ -24,7 +25,7 @@ class Commands(ExecutableTest):
 
     def test_help_of_every_command(self):
         text = self.output(1, "--help")
-        for name in ("run", "check", "generate", "tokenize", "logits", "export", "bench"):
+        for name in ("run", "check", "generate", "tokenize", "inspect", "logits", "export", "bench"):
             self.assertIn(name, text)
             self.assertIn("--help", self.output(1, name, "--help"))
 
@@ -40,6 +41,38 @@ class Commands(ExecutableTest):
         piped = self.output(2, "generate", config, "--prompt", "the other", "--raw")
         self.assertEqual(piped, alone)
         self.assertGreater(len(alone), 1)
+
+    def test_a_folder_as_hugging_face_writes_it_runs_like_a_file(self):
+        model = self.hf_model("hf", layers=4)
+        stages = f"  - {{name: cut, model: {model}, layers: [0, 3]}}\n  - {{name: whole, model: {model}}}"
+        config = self.config(stages, "  - {strategy: autoregressive}\n  - {strategy: pipespec}")
+        self.output(2, "run", config)
+        samples = self.samples()
+        self.assertEqual(len(samples), 8)
+        self.assert_identical(samples)
+        answer = self.output(2, "generate", config, "--prompt", "hello", "--set", "generation.chat=llama-3")
+        self.assertGreater(len(answer), 1)
+        text = self.output(1, "inspect", model)
+        for part in ("model.layers.3.mlp.down_proj.weight", "4 layers of width 64", "3005 tokens", "end tokens: 3004"):
+            self.assertIn(part, text)
+        self.assertEqual(json.loads(self.output(1, "tokenize", model, "--text", "<|eot_id|>")), [3004])
+
+    def test_inspect_shows_a_file(self):
+        text = self.output(1, "inspect", self.tiny_model())
+        for part in ("GGUF version", "llama.block_count", "blk.0.attn_q.weight", "2 layers of width 64"):
+            self.assertIn(part, text)
+
+    def test_out_takes_any_name(self):
+        out = self.folder / "odd: [name] # 'quoted'"
+        self.output(2, "run", self.chain(), "--out", out)
+        self.assertTrue((out / "results.h5").exists())
+
+    def test_a_full_disk_behind_the_standard_output_is_an_error(self):
+        with open("/dev/full", "w") as full:
+            done = subprocess.run([PIPESPEC, "tokenize", DRAFT_15M, "--text", "hello"], stdout=full,
+                                  stderr=subprocess.PIPE, text=True)
+        self.assertEqual(done.returncode, FAILURE)
+        self.assertEqual(done.stderr, "pipespec: the standard output cannot be written (No space left on device)\n")
 
     def test_tokenize_there_and_back(self):
         texts = ["Hello world", "12 apples\n\n  and <|im_end|>", "naïve Ωμέγα 東京 🙂", ""]

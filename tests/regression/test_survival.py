@@ -7,7 +7,7 @@ import signal
 import subprocess
 import time
 
-from executable import DONE, PIPESPEC, STOPPED_EARLY, ExecutableTest, command, run
+from executable import DONE, PIPESPEC, STOPPED_EARLY, WRONG_REQUEST, ExecutableTest, command, run
 
 EXPERIMENTS = """\
   - {strategy: autoregressive}
@@ -108,11 +108,49 @@ class Survival(ExecutableTest):
         self.assertEqual(run(3, "run", self.run_config).returncode, DONE)
         self.assert_complete()
 
+    def stop_one_rank(self, ranks, config, number):
+        """Sends SIGTERM to one rank as soon as the first sample is on the disk, and lets the same command complete."""
+        launcher = subprocess.Popen(command(ranks, "run", config), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.wait_for_journal(launcher, 4000)  # the beginnings take less, one sample's tokens and times more
+        self.assertIsNone(launcher.poll(), "it was done before it could be stopped")
+        os.kill(ranks_of(launcher)[number], signal.SIGTERM)
+        err = launcher.communicate(timeout=60)[1]
+        self.assertEqual(launcher.returncode, STOPPED_EARLY, err)
+        self.assertLess(self.readable(), 40, "the experiment ended before the signal was noticed")
+        self.assertEqual(run(ranks, "run", config).returncode, DONE)
+
+    def test_a_rank_without_work_passes_a_signal_on(self):
+        # Rank 0 drafts; while the target decodes alone it waits for the experiment to end.
+        model = self.tiny_model("deep", layers=8, width=128, feed_forward=256, context=2048)
+        config = self.config(f"  - {{name: ngram, drafter: prompt_lookup}}\n  - {{name: whole, model: {model}}}",
+                             "  - {strategy: autoregressive}", new_tokens=600,
+                             tasks=f"  - {{preset: jsonl, file: {self.prompts(40)}}}")
+        self.stop_one_rank(2, config, 0)
+        self.assertEqual(len(self.samples()), 40)
+
+    def test_a_rank_of_a_shared_model_passes_a_signal_on(self):
+        model = self.tiny_model("deep", layers=8, width=128, feed_forward=256, context=2048)
+        config = self.config(f"  - {{name: whole, model: {model}, tensor_parallel: 2}}",
+                             "  - {strategy: autoregressive}", new_tokens=300,
+                             tasks=f"  - {{preset: jsonl, file: {self.prompts(40)}}}")
+        self.stop_one_rank(2, config, 1)  # not the leader
+        self.assertEqual(len(self.samples()), 40)
+
     def test_a_time_limit_stops_the_run_and_it_goes_on(self):
         done = run(3, "run", self.run_config, "--set", "limits.time=121s")
         self.assertIn(done.returncode, (STOPPED_EARLY, DONE), done.stderr)
         self.assertEqual(run(3, "run", self.run_config).returncode, DONE)
         self.assert_complete()
+
+    def test_a_run_does_not_go_on_with_other_prompts_than_it_was_begun_with(self):
+        self.assertEqual(run(3, "run", self.run_config).returncode, DONE)
+        before = self.samples()
+        prompts = self.folder / "prompts.jsonl"
+        prompts.write_text(prompts.read_text().replace("other", "same"))
+        done = run(3, "run", self.run_config)
+        self.assertEqual(done.returncode, WRONG_REQUEST, done.stderr)
+        self.assertIn("prompts.jsonl: has changed since", done.stderr)
+        self.assertEqual(self.samples(), before)
 
     def test_a_finished_run_is_not_done_again(self):
         self.assertEqual(run(3, "run", self.run_config).returncode, DONE)

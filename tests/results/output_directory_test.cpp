@@ -72,6 +72,30 @@ TEST(OutputDirectory, of_another_configuration_is_refused) {
                         config.output, before, config::hash(config)));
 }
 
+TEST(OutputDirectory, goes_on_with_the_files_it_was_begun_with_and_no_others) {
+  const ScratchDirectory scratch;
+  const config::RunConfig config = three_experiments(scratch.path());
+  const Results results = Maker(1).results(config);
+  write_journals(results);
+  const OutputDirectory directory(config);
+  const Inputs same = results.attempts.back().inputs;
+  EXPECT_NO_THROW(directory.expect_inputs(same));
+  for (const auto list : {&Inputs::models, &Inputs::datasets}) {
+    Inputs other = same;
+    (other.*list).back().hash = "0ff";
+    try {
+      directory.expect_inputs(other);
+      ADD_FAILURE() << "another content was accepted";
+    } catch (const UserError& error) {
+      EXPECT_EQ(
+          std::string(error.what()),
+          fmt::format("{}: has changed since the results in {} were begun (SHA-256 {} then, 0ff now): bring the old "
+                      "file back, or choose another output",
+                      (other.*list).back().path, config.output, (same.*list).back().hash));
+    }
+  }
+}
+
 TEST(OutputDirectory, in_use_is_refused) {
   const ScratchDirectory scratch;
   const config::RunConfig config = three_experiments(scratch.path());

@@ -5,7 +5,11 @@
 #include <bit>
 #include <cmath>
 #include <fstream>
+#include <random>
 #include <stdexcept>
+
+#include "ops/dequantize.hpp"
+#include "support/block_scales.hpp"
 
 namespace pipespec::testing {
 namespace {
@@ -86,6 +90,26 @@ void append_q4_1(std::vector<std::byte>& to, std::span<float> x) {
   append_nibbles(to, q);
 }
 
+float root_mean_square(std::span<const float> x) {
+  double sum = 0;
+  for (const float v : x) sum += static_cast<double>(v) * static_cast<double>(v);
+  return static_cast<float>(std::sqrt(sum / static_cast<double>(x.size())));
+}
+
+/// A block of random bits, always the same for the same values, with the values' root mean square.
+void append_random(std::vector<std::byte>& to, ops::WeightType type, std::span<float> x) {
+  std::mt19937 random(std::bit_cast<std::uint32_t>(x[0]));
+  std::vector<std::byte> stored(static_cast<std::size_t>(ops::block_format(type).bytes));
+  for (std::byte& byte : stored) byte = static_cast<std::byte>(random() & 0xff);
+  const float wanted = root_mean_square(x), centre = scale_places(type).centre;
+  set_scales(type, stored.data(), 1, centre);
+  ops::dequantize_row(type, stored, x);
+  const float d = wanted * reciprocal(root_mean_square(x));
+  set_scales(type, stored.data(), d, d * centre);
+  ops::dequantize_row(type, stored, x);
+  to.insert(to.end(), stored.begin(), stored.end());
+}
+
 /// Writes a value without its type, or a number standing for its type (GGUF's numbering).
 struct ValueBytes {
   std::vector<std::byte>& to;
@@ -123,9 +147,13 @@ std::vector<std::byte> encode(io::GgmlType type, std::span<float> values) {
   const auto each = [&](auto append_value) {
     for (float& v : values) v = append_value(bytes, v);
   };
-  const auto blocks = [&](auto append_block) {
-    if (values.size() % block != 0) throw std::invalid_argument("a quantised row holds whole blocks");
-    for (std::size_t i = 0; i < values.size(); i += block) append_block(bytes, values.subspan(i, block));
+  const auto blocks = [&](auto append_block, std::size_t length = block) {
+    if (values.size() % length != 0) throw std::invalid_argument("a quantised row holds whole blocks");
+    for (std::size_t i = 0; i < values.size(); i += length) append_block(bytes, values.subspan(i, length));
+  };
+  const auto random_blocks = [&](ops::WeightType kind) {
+    blocks([=](std::vector<std::byte>& to, std::span<float> x) { append_random(to, kind, x); },
+           static_cast<std::size_t>(ops::block_format(kind).length));
   };
   switch (type) {
     case io::GgmlType::f32:
@@ -145,6 +173,27 @@ std::vector<std::byte> encode(io::GgmlType type, std::span<float> values) {
       break;
     case io::GgmlType::q4_1:
       blocks(append_q4_1);
+      break;
+    case io::GgmlType::q5_0:
+      random_blocks(ops::WeightType::q5_0);
+      break;
+    case io::GgmlType::q5_1:
+      random_blocks(ops::WeightType::q5_1);
+      break;
+    case io::GgmlType::q2_k:
+      random_blocks(ops::WeightType::q2_k);
+      break;
+    case io::GgmlType::q3_k:
+      random_blocks(ops::WeightType::q3_k);
+      break;
+    case io::GgmlType::q4_k:
+      random_blocks(ops::WeightType::q4_k);
+      break;
+    case io::GgmlType::q5_k:
+      random_blocks(ops::WeightType::q5_k);
+      break;
+    case io::GgmlType::q6_k:
+      random_blocks(ops::WeightType::q6_k);
       break;
     default:
       throw std::invalid_argument("no encoder for this type");

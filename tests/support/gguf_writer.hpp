@@ -14,8 +14,8 @@
 
 namespace pipespec::testing {
 
-/// Encodes `values` in `type` (F32, F16, BF16, Q8_0, Q4_0, Q4_1; whole blocks) and replaces them by what the stored
-/// bytes mean.
+/// Encodes `values` in `type` (whole blocks) and replaces them by what the stored bytes mean: the nearest values in
+/// F32, F16, BF16, Q8_0, Q4_0 and Q4_1; random ones of the same size in Q5_0, Q5_1 and Q2_K to Q6_K.
 std::vector<std::byte> encode(io::GgmlType type, std::span<float> values);
 
 /// A GGUF file being put together (version 3). Nothing is checked: a test may write nonsense.

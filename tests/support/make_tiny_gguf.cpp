@@ -9,9 +9,11 @@
 
 int main(int argc, char** argv) {
   using pipespec::io::GgmlType;
-  const std::map<std::string, GgmlType> types{{"F32", GgmlType::f32},   {"F16", GgmlType::f16},
-                                              {"BF16", GgmlType::bf16}, {"Q8_0", GgmlType::q8_0},
-                                              {"Q4_0", GgmlType::q4_0}, {"Q4_1", GgmlType::q4_1}};
+  const std::map<std::string, GgmlType> types{
+      {"F32", GgmlType::f32},   {"F16", GgmlType::f16},   {"BF16", GgmlType::bf16}, {"Q8_0", GgmlType::q8_0},
+      {"Q4_0", GgmlType::q4_0}, {"Q4_1", GgmlType::q4_1}, {"Q5_0", GgmlType::q5_0}, {"Q5_1", GgmlType::q5_1},
+      {"Q2_K", GgmlType::q2_k}, {"Q3_K", GgmlType::q3_k}, {"Q4_K", GgmlType::q4_k}, {"Q5_K", GgmlType::q5_k},
+      {"Q6_K", GgmlType::q6_k}};
   pipespec::testing::TinyModel model;
   std::string out;
   CLI::App app("Writes a small random LLaMA model as a GGUF file");

@@ -198,9 +198,26 @@ void VirtualPipeline::after_event(int index) {
     node.ended.emplace(ended.sequence.value, std::move(ended.statistics));
     node.caches.erase(ended.sequence.value);
   }
+  admit(index);
   check(index);
   check_agreement(index - 1);
   check_agreement(index);
+}
+
+/// A new sequence takes over what the cache holds of its prompt.
+void VirtualPipeline::admit(int index) {
+  Node& node = nodes_[index];
+  for (const SequenceId sequence : node.stage.live()) {
+    const auto [cache, is_new] = node.caches.try_emplace(sequence.value);
+    if (!is_new) continue;
+    const SequenceState& state = *node.stage.find(sequence);
+    const Position reused = std::min(options_->reused, state.prompt_length() - 1);
+    for (const Token token : state.view().first(reused)) {
+      const ToyText before = cache->second.empty() ? ToyText{} : cache->second.back().text;
+      cache->second.push_back({token, before.followed_by(token)});
+    }
+    node.stage.reuse(sequence, reused);
+  }
 }
 
 void VirtualPipeline::check(int index) const {

@@ -48,8 +48,9 @@ class VirtualPipeline {
     int window = 16;
     int max_ahead = 64;
     int lookahead = 8;
-    ToyModels models;   ///< one more stage than `models.agreement` has numbers
-    Proposer proposer;  ///< stands in for the model of stage 0, if set
+    Position reused = 0;  ///< tokens of every prompt that the caches hold from an earlier one
+    ToyModels models;     ///< one more stage than `models.agreement` has numbers
+    Proposer proposer;    ///< stands in for the model of stage 0, if set
   };
 
   explicit VirtualPipeline(const Options& options);
@@ -109,6 +110,7 @@ class VirtualPipeline {
   void compute(int index, const decoding::Pass& pass);
   void take_result(int index, const decoding::Work& work, const decoding::StepResult& result);
   void after_event(int index);
+  void admit(int stage);
   void check(int index) const;
   void check_agreement(int lower) const;
   std::deque<decoding::Message>& link(int from, int to) { return links_[from * stages() + to]; }

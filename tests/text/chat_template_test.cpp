@@ -77,8 +77,8 @@ std::unique_ptr<const Tokenizer> tokenizer_with_template(const std::string& chat
 TEST(ChatTemplate, AModelWithoutATemplateOrWithAnUnknownOneIsRefused) {
   EXPECT_THAT([] { chat_format_of(*tokenizer_with_template("")); },
               ThrowsMessage<UserError>(HasSubstr("has no chat template")));
-  EXPECT_THAT([] { chat_format_of(*tokenizer_with_template("{{ bos }}[INST]")); },
-              ThrowsMessage<UserError>(HasSubstr("not supported (known: chatml)")));
+  EXPECT_THAT([] { chat_format_of(*tokenizer_with_template("{{ bos }}<|turn|>")); },
+              ThrowsMessage<UserError>(HasSubstr("not supported (known: chatml, llama-2, llama-3)")));
 }
 
 TEST(ChatTemplate, AModelWithoutTheFormsTokensIsRefused) {

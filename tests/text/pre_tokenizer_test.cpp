@@ -14,7 +14,7 @@ using ::testing::IsEmpty;
 using ::testing::ThrowsMessage;
 
 const PreTokenizer& smollm() {
-  static const PreTokenizer pre_tokenizer(gguf_pre_tokenizer_patterns("smollm", "model.gguf"));
+  static const PreTokenizer pre_tokenizer(gguf_pre_tokenizer("smollm", "model.gguf").patterns);
   return pre_tokenizer;
 }
 
@@ -47,8 +47,13 @@ TEST(PreTokenizer, TheMongolianVowelSeparatorIsNoSpace) {
 }
 
 TEST(PreTokenizer, TheShorthandClassesOfAPatternAreThoseOfUnicode) {
-  const std::vector<std::string_view> words = {R"(\w+)"};
+  const std::vector<std::string> words = {R"(\w+)"};
   EXPECT_THAT(PreTokenizer(words).split("für, α"), ElementsAre("für", ", ", "α"));
+}
+
+TEST(PreTokenizer, OnigurumasWhiteSpaceIsSpeltOut) {
+  EXPECT_EQ(pcre_of_oniguruma(R"(\s+(?!\S)|[^\s\p{L}]|\\s)"),
+            R"(\p{White_Space}+(?!\P{White_Space})|[^\p{White_Space}\p{L}]|\\s)");
 }
 
 TEST(PreTokenizer, AnEmptyTextHasNoWords) {
@@ -60,12 +65,12 @@ TEST(PreTokenizer, MegabytesOfOneKindOfCharacterAreOneWord) {
 }
 
 TEST(PreTokenizer, AnUnknownNameIsRefusedWithTheKnownOnes) {
-  EXPECT_THAT([] { gguf_pre_tokenizer_patterns("viking", "m.gguf"); },
+  EXPECT_THAT([] { gguf_pre_tokenizer("viking", "m.gguf"); },
               ThrowsMessage<UserError>(AllOf(HasSubstr("m.gguf: "), HasSubstr("viking"), HasSubstr("known: smollm"))));
 }
 
 TEST(PreTokenizer, AnExpressionThatDoesNotCompileIsRefused) {
-  const std::vector<std::string_view> broken = {"(a"};
+  const std::vector<std::string> broken = {"(a"};
   EXPECT_THAT([&] { PreTokenizer{broken}; }, ThrowsMessage<UserError>(HasSubstr("(a is no regular expression")));
 }
 

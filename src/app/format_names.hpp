@@ -1,10 +1,12 @@
-/// The weight formats as the command line names them.
+/// The formats of weights and KV caches as the command line names them.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "core/error.hpp"
 #include "model/weights.hpp"
+#include "ops/attention.hpp"
 
 namespace pipespec::app {
 
@@ -13,6 +15,13 @@ inline model::WeightFormat weight_format_from_name(const std::string& name) {
   if (name == "bf16") return model::WeightFormat::bf16;
   if (name == "f32") return model::WeightFormat::f32;
   reject("--weights {} (unknown): native, bf16 or f32", name);
+}
+
+inline std::optional<ops::KvType> kv_type_from_name(const std::string& name) {
+  if (name == "auto") return std::nullopt;
+  if (name == "f16") return ops::KvType::f16;
+  if (name == "f32") return ops::KvType::f32;
+  reject("--kv-cache {} (unknown): auto, f16 or f32", name);
 }
 
 }  // namespace pipespec::app

@@ -1,0 +1,106 @@
+/// Runs one hot operation a given number of times, for instruction_counts.py to count; short ones a hundred times as
+/// often. The values do not matter to the count, so all are zero. The sizes are SmolLM2-135M's.
+#include <fmt/format.h>
+
+#include <cstdlib>
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "ops/attention.hpp"
+#include "ops/linear.hpp"
+#include "ops/rms_norm.hpp"
+
+namespace {
+
+using namespace pipespec;
+
+constexpr std::int64_t width = 576, feed_forward = 1536, kv_heads = 3, head_dim = 64;
+
+struct Rows {
+  Rows(std::int64_t rows, std::int64_t cols) : values(rows * cols), view{values.data(), rows, cols} {}
+  std::vector<float> values;
+  ops::MatrixView<float> view;
+};
+
+using Repeat = std::function<void(int)>;
+
+Repeat linear(ops::WeightType type, std::int64_t rows) {
+  return [=](int times) {
+    device::Stream stream(device::Device::host());
+    const ops::PackedMatrix weights(type, feed_forward, width);
+    Rows x(rows, width), y(rows, feed_forward);
+    ops::Activations activations;
+    activations.assign(stream, x.view, ops::is_quantized(type) ? ops::NeedsBlocks::yes : ops::NeedsBlocks::no);
+    for (int i = 0; i < times; ++i) ops::linear(stream, weights, activations, y.view);
+  };
+}
+
+Repeat head(std::int64_t rows) {
+  return [=](int times) {
+    device::Stream stream(device::Device::host());
+    const ops::PackedMatrix weights(ops::WeightType::q8_0, 4096, width);
+    Rows x(rows, width);
+    ops::Activations activations;
+    activations.assign(stream, x.view, ops::NeedsBlocks::yes);
+    std::vector<Best> best(rows);
+    for (int i = 0; i < times; ++i) ops::linear_argmax(stream, weights, activations, 0, best);
+  };
+}
+
+Repeat attention(std::int64_t rows) {
+  return [=](int times) {
+    device::Stream stream(device::Device::host());
+    constexpr Position context = 1024, capacity = 1088;
+    std::vector<std::byte> storage(ops::KvView::bytes(ops::KvType::f16, kv_heads, head_dim, capacity) + 64);
+    auto* aligned = storage.data() + (64 - reinterpret_cast<std::uintptr_t>(storage.data()) % 64) % 64;
+    const ops::KvView cache{aligned, ops::KvType::f16, kv_heads, head_dim, capacity};
+    Rows q(rows, width), out(rows, width);
+    for (int i = 0; i < times; ++i) ops::attention(stream, cache, context, q.view, out.view);
+  };
+}
+
+Repeat quantise(std::int64_t rows) {
+  return [=](int times) {
+    device::Stream stream(device::Device::host());
+    Rows x(rows, width);
+    ops::Activations activations;
+    for (int i = 0; i < 100 * times; ++i) activations.assign(stream, x.view, ops::NeedsBlocks::yes);
+  };
+}
+
+Repeat norm(std::int64_t rows) {
+  return [=](int times) {
+    device::Stream stream(device::Device::host());
+    Rows x(rows, width), y(rows, width);
+    const std::vector<float> weight(width);
+    for (int i = 0; i < 100 * times; ++i) ops::rms_norm(stream, x.view, weight, 1e-5f, y.view);
+  };
+}
+
+std::map<std::string, Repeat> operations() {
+  std::map<std::string, Repeat> all;
+  for (const std::int64_t rows : {1, 4, 8}) {
+    const std::string suffix = fmt::format(", {} row{}", rows, rows > 1 ? "s" : "");
+    for (const auto type : {ops::WeightType::q4_1, ops::WeightType::q8_0, ops::WeightType::bf16})
+      all[fmt::format("linear {}", ops::to_string(type)) + suffix] = linear(type, rows);
+    all["head" + suffix] = head(rows);
+    all["attention" + suffix] = attention(rows);
+    all["100 quantise" + suffix] = quantise(rows);
+    all["100 norm" + suffix] = norm(rows);
+  }
+  return all;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const auto all = operations();
+  if (argc == 1) {
+    for (const auto& [name, run] : all) fmt::print("{}\n", name);
+    return 0;
+  }
+  all.at(argv[1])(std::atoi(argv[2]));
+  return 0;
+}

@@ -1,0 +1,168 @@
+/// Tokenizers in folders, against the libraries they were made with (data/README.md).
+#include <gmock/gmock.h>
+
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <nlohmann/json.hpp>
+
+#include "core/error.hpp"
+#include "io/json_file.hpp"
+#include "io/json_lines.hpp"
+#include "support/gguf_writer.hpp"
+#include "support/scratch_directory.hpp"
+#include "text/chat_template.hpp"
+#include "text/sentencepiece_tokenizer.hpp"
+#include "text/tokenizer.hpp"
+
+namespace pipespec::text {
+namespace {
+
+using pipespec::testing::ScratchDirectory;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::ThrowsMessage;
+
+const std::filesystem::path data = PIPESPEC_SOURCE_DIR "/tests/text/data";
+
+class Cases : public ::testing::TestWithParam<const char*> {};
+
+TEST_P(Cases, AreAllEqualIdsAndText) {
+  const auto tokenizer = load_tokenizer(data / GetParam());
+  io::JsonLines cases(data / GetParam() / "cases.jsonl");
+  int count = 0;
+  for (; const auto line = cases.next(); ++count) {
+    const auto text = line->value["text"].get<std::string>();
+    const auto ids = line->value["ids"].get<std::vector<Token>>();
+    EXPECT_EQ(tokenizer->encode(text), ids) << line->where;
+    EXPECT_EQ(tokenizer->decode(ids), line->value["decoded"].get<std::string>()) << line->where;
+  }
+  EXPECT_GT(count, 50);
+}
+
+INSTANTIATE_TEST_SUITE_P(Tokenizers, Cases, ::testing::Values("llama2_style", "llama3_style"));
+
+TEST(HfTokenizer, ATextInsideAChatNeverBecomesASpecialToken) {
+  const auto tokenizer = load_tokenizer(data / "llama3_style");
+  const Token end = *tokenizer->special_token("<|eot_id|>");
+  EXPECT_THAT(tokenizer->encode("a<|eot_id|>"), ::testing::Contains(end));
+  EXPECT_THAT(tokenizer->encode_plain("a<|eot_id|>"), Not(::testing::Contains(end)));
+  EXPECT_EQ(tokenizer->decode(tokenizer->encode_plain("a<|eot_id|>")), "a<|eot_id|>");
+}
+
+TEST(HfTokenizer, EndTokensComeFromTheFilesBesideIt) {
+  EXPECT_THAT(load_tokenizer(data / "llama3_style")->end_tokens(), ElementsAre(3004)) << "tokenizer_config.json";
+  const ScratchDirectory folder;
+  std::filesystem::copy(data / "llama3_style", folder.path(), std::filesystem::copy_options::recursive);
+  folder.write("config.json", R"({"eos_token_id": 3001})");
+  EXPECT_THAT(load_tokenizer(folder.path())->end_tokens(), ElementsAre(3001));
+  folder.write("generation_config.json", R"({"eos_token_id": [3004, 3001]})");
+  EXPECT_THAT(load_tokenizer(folder.path())->end_tokens(), ElementsAre(3001, 3004));
+}
+
+TEST(HfTokenizer, TheChatFormFollowsFromTheTemplate) {
+  const ScratchDirectory folder;
+  std::filesystem::copy(data / "llama3_style", folder.path(), std::filesystem::copy_options::recursive);
+  folder.write("chat_template.jinja", "{{ '<|start_header_id|>' + message['role'] }}");
+  const auto tokenizer = load_tokenizer(folder.path());
+  EXPECT_EQ(chat_format_of(*tokenizer), ChatFormat::llama3);
+  const Message messages[] = {{"user", " hi<|eot_id|> "}};
+  EXPECT_EQ(tokenizer->decode(encode_chat(ChatFormat::llama3, messages, *tokenizer)),
+            "<|begin_of_text|><|start_header_id|>user<|end_header_id|>\n\nhi<|eot_id|><|eot_id|>"
+            "<|start_header_id|>assistant<|end_header_id|>\n\n");
+}
+
+TEST(HfTokenizer, Llama2sChatIsOneTextAQuestionAndItsAnswer) {
+  const auto tokenizer = load_tokenizer(data / "llama2_style");
+  const Message messages[] = {{"system", "S"}, {"user", "a"}, {"assistant", "b"}, {"user", "c"}};
+  const auto ids = encode_chat(ChatFormat::llama2, messages, *tokenizer);
+  std::vector<Token> expected = {*tokenizer->special_token("<s>")};
+  const auto append = [&](const std::vector<Token>& more) {
+    expected.insert(expected.end(), more.begin(), more.end());
+  };
+  append(tokenizer->encode("[INST] <<SYS>>\nS\n<</SYS>>\n\na [/INST] b "));
+  append({*tokenizer->special_token("</s>"), *tokenizer->special_token("<s>")});
+  append(tokenizer->encode("[INST] c [/INST]"));
+  EXPECT_EQ(ids, expected);
+}
+
+TEST(HfTokenizer, AVocabularyOfListsIsTheSameModel) {
+  const auto original = load_tokenizer(data / "llama2_style");
+  std::vector<SentencePiece> pieces;
+  for (Token token = 0; token < original->vocabulary_size(); ++token) {
+    const std::string_view text = original->token_text(token);
+    const bool is_byte = text.size() == 6 && text.starts_with("<0x");
+    // The scores of a BPE model are minus its ranks, in the order of the ids.
+    pieces.push_back({text, static_cast<float>(-token),
+                      token == 0                    ? 2
+                      : original->is_special(token) ? 3
+                      : is_byte                     ? 6
+                                                    : 1});
+  }
+  const std::string model = serialize_sentencepiece_model(pieces, true);
+  const SentencePieceTokenizer copy({"lists", model, {2}, ""});
+  io::JsonLines cases(data / "llama2_style/cases.jsonl");
+  while (const auto line = cases.next())
+    EXPECT_EQ(copy.encode(line->value["text"].get<std::string>()), line->value["ids"].get<std::vector<Token>>())
+        << line->where;
+}
+
+TEST(HfTokenizer, NormalisesWhereTheFileAsksForIt) {
+  const ScratchDirectory folder;
+  auto json = io::read_json_file(data / "llama3_style/tokenizer.json");
+  const std::string decomposed = "e\u0301", composed = "\u00e9";
+  folder.write("tokenizer.json", json.dump());
+  EXPECT_NE(load_tokenizer(folder.path())->encode(decomposed), load_tokenizer(folder.path())->encode(composed));
+  json["normalizer"] = {{"type", "NFC"}};
+  folder.write("tokenizer.json", json.dump());
+  EXPECT_EQ(load_tokenizer(folder.path())->encode(decomposed), load_tokenizer(folder.path())->encode(composed));
+}
+
+struct Fault {
+  const char* name;
+  std::function<void(nlohmann::json&)> damage;
+  const char* message;
+};
+
+class BrokenTokenizerJson : public ::testing::TestWithParam<Fault> {};
+
+TEST_P(BrokenTokenizerJson, IsRefusedByName) {
+  const ScratchDirectory folder;
+  auto json = io::read_json_file(data / "llama3_style/tokenizer.json");
+  GetParam().damage(json);
+  folder.write("tokenizer.json", json.dump());
+  EXPECT_THAT([&] { load_tokenizer(folder.path()); },
+              ThrowsMessage<UserError>(::testing::AllOf(HasSubstr("tokenizer.json"), HasSubstr(GetParam().message))));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Faults, BrokenTokenizerJson,
+    ::testing::Values(
+        Fault{"Vocabulary", [](auto& j) { j["model"].erase("vocab"); }, "no vocabulary"},
+        Fault{"NegativeId", [](auto& j) { j["model"]["vocab"]["a"] = -1; }, "the id of the token \"a\" is -1"},
+        Fault{"HugeId", [](auto& j) { j["model"]["vocab"]["a"] = 16000000; }, "has the id 16000000"},
+        Fault{"TwiceTheSameId", [](auto& j) { j["model"]["vocab"]["a"] = 5; }, "two tokens have the id"},
+        Fault{"Merge", [](auto& j) { j["model"]["merges"][0] = 7; }, "7 is no merge"},
+        Fault{"UnknownMerge", [](auto& j) { j["model"]["merges"][0] = "a xyzzy"; }, "not made of tokens"},
+        Fault{"Normalizer",
+              [](auto& j) {
+                j["normalizer"] = {{"type", "Lowercase"}};
+              },
+              "normalizer Lowercase"},
+        Fault{"Dropout", [](auto& j) { j["model"]["dropout"] = 0.5; }, "model.dropout"},
+        Fault{"PreTokenizer", [](auto& j) { j["pre_tokenizer"]["pretokenizers"][0]["type"] = "Whitespace"; },
+              "Whitespace"},
+        Fault{"Strip", [](auto& j) { j["added_tokens"][0]["lstrip"] = true; }, "lstrip"}),
+    [](const auto& test) { return test.param.name; });
+
+TEST(HfTokenizer, AFolderWithoutOneIsRefused) {
+  const ScratchDirectory folder;
+  EXPECT_THAT([&] { load_tokenizer(folder.path()); },
+              ThrowsMessage<UserError>(HasSubstr("neither tokenizer.json nor tokenizer.model")));
+  folder.write("tokenizer.model", "no model");
+  EXPECT_THAT([&] { load_tokenizer(folder.path()); }, ThrowsMessage<UserError>(HasSubstr("no SentencePiece model")));
+}
+
+}  // namespace
+}  // namespace pipespec::text
