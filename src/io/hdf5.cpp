@@ -24,9 +24,11 @@ hid_t memory_type() {
 
 /// How files and groups are made. The oldest superblock, because the newer ones hold a mark of open files that
 /// H5Fget_file_image erases without mending their checksum; but with attributes in the order of their making, because
-/// the object headers that know it have room for attributes of more than 64 KiB.
+/// the object headers that know it have room for attributes of more than 64 KiB. Without time stamps, so that equal
+/// content gives equal bytes.
 Properties with_ordered_attributes(hid_t kind) {
   Properties creation(PIPESPEC_HDF5(H5Pcreate(kind)));
+  PIPESPEC_HDF5(H5Pset_obj_track_times(creation.get(), false));
   PIPESPEC_HDF5(H5Pset_attr_creation_order(creation.get(), H5P_CRT_ORDER_TRACKED));
   return creation;
 }
@@ -35,8 +37,8 @@ Dataspace simple_space(std::span<const hsize_t> extents) {
   return Dataspace(PIPESPEC_HDF5(H5Screate_simple(static_cast<int>(extents.size()), extents.data(), nullptr)));
 }
 
-/// Creation properties of a dataset: chunked, shuffled, deflated; plain where there is nothing to store. Without a time
-/// stamp, so that equal content gives equal bytes.
+/// Creation properties of a dataset: chunked, shuffled, deflated; plain where there is nothing to store, and without a
+/// time stamp.
 Properties compressed(std::span<const hsize_t> extents, std::size_t value_bytes) {
   Properties properties(PIPESPEC_HDF5(H5Pcreate(H5P_DATASET_CREATE)));
   PIPESPEC_HDF5(H5Pset_obj_track_times(properties.get(), false));

@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 
+#include <array>
 #include <functional>
 
 #include "core/error.hpp"
@@ -135,6 +136,17 @@ TEST_F(Hdf5, a_file_made_in_memory_is_one_on_the_disk_when_written) {
     scratch_.write("file.h5", {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
   }
   EXPECT_THAT(read_column<std::int32_t>(open_file(path_).get(), "column"), ElementsAre(4, 5));
+}
+
+TEST_F(Hdf5, nothing_holds_a_time_so_that_equal_content_gives_equal_bytes) {
+  const File file = create_file(path_);
+  const Group group = create_group(file.get(), "group");
+  write_column<std::int32_t>(group.get(), "column", std::vector<std::int32_t>{1, 2});
+  for (const char* name : {"/", "/group", "/group/column"}) {
+    H5O_info_t info{};
+    ASSERT_GE(H5Oget_info_by_name2(file.get(), name, &info, H5O_INFO_TIME, H5P_DEFAULT), 0) << name;
+    EXPECT_THAT((std::array{info.atime, info.mtime, info.ctime, info.btime}), ::testing::Each(0)) << name;
+  }
 }
 
 TEST_F(Hdf5, a_refusal_is_one_line_with_reason_call_and_place) {
