@@ -19,9 +19,10 @@ inline model::WeightFormat weight_format_from_name(const std::string& name) {
 
 inline std::optional<ops::KvType> kv_type_from_name(const std::string& name) {
   if (name == "auto") return std::nullopt;
+  if (name == "int8") return ops::KvType::int8;
   if (name == "f16") return ops::KvType::f16;
   if (name == "f32") return ops::KvType::f32;
-  reject("--kv-cache {} (unknown): auto, f16 or f32", name);
+  reject("--kv-cache {} (unknown): auto, int8, f16 or f32", name);
 }
 
 }  // namespace pipespec::app

@@ -26,6 +26,8 @@ std::optional<ops::KvType> kv_type(config::KvCache kv_cache) {
   switch (kv_cache) {
     case config::KvCache::automatic:
       return std::nullopt;
+    case config::KvCache::int8:
+      return ops::KvType::int8;
     case config::KvCache::f16:
       return ops::KvType::f16;
     case config::KvCache::f32:

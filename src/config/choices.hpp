@@ -12,7 +12,7 @@ inline constexpr Choice<DrafterKind> drafter_choices[] = {{"model", DrafterKind:
 inline constexpr Choice<Weights> weights_choices[] = {
     {"native", Weights::native}, {"bf16", Weights::bf16}, {"f32", Weights::f32}};
 inline constexpr Choice<KvCache> kv_cache_choices[] = {
-    {"auto", KvCache::automatic}, {"f16", KvCache::f16}, {"f32", KvCache::f32}};
+    {"auto", KvCache::automatic}, {"int8", KvCache::int8}, {"f16", KvCache::f16}, {"f32", KvCache::f32}};
 inline constexpr Choice<Chat> chat_choices[] = {
     {"auto", Chat::automatic}, {"chatml", Chat::chatml}, {"llama-2", Chat::llama2}, {"llama-3", Chat::llama3}};
 inline constexpr Choice<Strategy> strategy_choices[] = {{"autoregressive", Strategy::autoregressive},

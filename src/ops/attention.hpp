@@ -10,13 +10,12 @@
 
 namespace pipespec::ops {
 
-/// How keys and values are kept.
-enum class KvType { f32, f16 };
+/// How keys and values are kept. int8: codes of 8 bits, value ≈ scale·code, with an f16 scale for 32 elements of a key
+/// and for a whole value vector of a head, scale = max|x|/127; a little over half the memory of f16.
+enum class KvType { f32, f16, int8 };
 
 /// The keys and values of one sequence in one layer, in someone else's memory (`data`: bytes(…) bytes, 64-byte
-/// aligned). Layout, of interest to ops alone:
-///   keys    [kv_heads][capacity/16][head_dim][16 positions]
-///   values  [kv_heads][capacity][head_dim], head_dim filled up to a multiple of 16
+/// aligned), laid out by kv_layout.hpp.
 struct KvView {
   std::byte* data = nullptr;
   KvType type = KvType::f32;

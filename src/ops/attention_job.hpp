@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "ops/activations.hpp"
 #include "ops/attention.hpp"
 #include "ops/kv_layout.hpp"
 
@@ -16,6 +17,9 @@ constexpr Position split_positions = 64;
 
 /// Queries that read a key together.
 constexpr int queries_at_once = 8;
+
+/// Likewise of a cache of int8, where a query takes two rows of an ActivationBlock.
+constexpr std::int64_t queries_of_tiles = ActivationBlock::rows / 2;
 
 /// What one query found in one split, in the scratch memory.
 struct SplitResult {
@@ -36,15 +40,41 @@ struct AttentionJob {
         group(queries.cols / (std::int64_t{kv.kv_heads} * kv.head_dim)),
         block_rows(std::max<std::int64_t>(1, queries_at_once / group)),
         splits((first_position + queries.rows - 1) / split_positions + 1),
-        result_floats(layout.value_width + 16) {}
+        result_floats(layout.value_width + 16),
+        query_groups((queries.rows * group + queries_of_tiles - 1) / queries_of_tiles),
+        rounded_blocks((kv.head_dim + ActivationBlock::length - 1) / ActivationBlock::length),
+        rounded_bytes(kv.type == KvType::int8 ? kv.kv_heads * query_groups * rounded_blocks *
+                                                    static_cast<std::int64_t>(sizeof(ActivationBlock))
+                                              : 0) {}
 
   std::int64_t items() const { return (q.rows + block_rows - 1) / block_rows * cache.kv_heads * splits; }
   std::size_t scratch_bytes() const {
-    return static_cast<std::size_t>(q.rows * cache.kv_heads * group * splits * result_floats) * sizeof(float);
+    return static_cast<std::size_t>(rounded_bytes + q.rows * cache.kv_heads * group * splits * result_floats *
+                                                        std::int64_t{sizeof(float)});
   }
-  SplitResult result(std::int64_t row, std::int64_t head, std::int64_t split) const {
-    float* at = scratch + ((row * cache.kv_heads * group + head) * splits + split) * result_floats;
+
+  /// Queries of one kv head, numbered row·group + head of the group.
+  std::int64_t queries() const { return q.rows * group; }
+  /// [head_dim]
+  const float* query(std::int64_t kv_head, std::int64_t number) const {
+    return q.row(number / group) + (kv_head * group + number % group) * cache.head_dim;
+  }
+  /// Positions of the split that the query sees; none where not positive.
+  int visible(std::int64_t number, std::int64_t split) const {
+    return static_cast<int>(
+        std::min<std::int64_t>(begin + number / group + 1 - split * split_positions, split_positions));
+  }
+  SplitResult result(std::int64_t kv_head, std::int64_t number, std::int64_t split) const {
+    return head_result(number / group, kv_head * group + number % group, split);
+  }
+  SplitResult head_result(std::int64_t row, std::int64_t head, std::int64_t split) const {
+    float* results = reinterpret_cast<float*>(scratch + rounded_bytes);
+    float* at = results + ((row * cache.kv_heads * group + head) * splits + split) * result_floats;
     return {at, at + layout.value_width, at + layout.value_width + 1};
+  }
+  /// The blocks [head_dim/32, rounded up] of a group of queries, numbered kv head·query_groups + group.
+  ActivationBlock* rounded_queries(std::int64_t at) const {
+    return reinterpret_cast<ActivationBlock*>(scratch) + at * rounded_blocks;
   }
 
   KvView cache;
@@ -53,11 +83,14 @@ struct AttentionJob {
   MatrixView<const float> q;  ///< [rows, heads·head_dim]
   MatrixView<float> out;      ///< [rows, heads·head_dim]
   float scale;
-  std::int64_t group;          ///< query heads of a kv head
-  std::int64_t block_rows;     ///< rows whose queries read keys together
-  std::int64_t splits;         ///< of the last row
-  std::int64_t result_floats;  ///< of one SplitResult
-  float* scratch = nullptr;    ///< [rows, heads, splits, result_floats]
+  std::int64_t group;            ///< query heads of a kv head
+  std::int64_t block_rows;       ///< rows whose queries read keys together
+  std::int64_t splits;           ///< of the last row
+  std::int64_t result_floats;    ///< of one SplitResult
+  std::int64_t query_groups;     ///< of queries_of_tiles, for each kv head
+  std::int64_t rounded_blocks;   ///< of a query
+  std::int64_t rounded_bytes;    ///< of all rounded queries
+  std::byte* scratch = nullptr;  ///< the rounded queries, then results [rows, heads, splits, result_floats]
 };
 
 }  // namespace pipespec::ops

@@ -6,6 +6,7 @@
 // clang-format on
 
 #include <algorithm>
+#include <cstring>
 
 #include "core/error.hpp"
 #include "ops/attention.hpp"
@@ -42,14 +43,58 @@ void store_row(const KvView& cache, Position position, const float* HWY_RESTRICT
   }
 }
 
+/// Rounds `count` elements of x to codes of 8 bits, 128 added, and hands each with its number to `keep`; returns the
+/// scale.
+template <class Keep>
+HWY_INLINE std::uint16_t round_codes(const float* HWY_RESTRICT x, int count, Keep keep) {
+  constexpr float largest_half = 65504;
+  Lanes largest = zero();
+  for (int d = 0; d < count; d += 16) largest = max(largest, abs(load_first(x + d, count - d)));
+  const std::uint16_t scale = float_to_half(std::min(max_of_lanes(largest) / 127.0f, largest_half));
+  const float rounded = half_to_float(scale);
+  const Lanes inverse = broadcast(rounded > 0 ? 1.0f / rounded : 0.0f), most = broadcast(127);
+  for (int d = 0; d < count; d += 16) {
+    HWY_ALIGN std::int32_t codes[16];
+    const Lanes scaled = mul(load_first(x + d, count - d), inverse);
+    store_nearest(max(min(scaled, most), broadcast(-127)), codes);
+    for (int i = 0; i < std::min(16, count - d); ++i) keep(d + i, static_cast<std::uint8_t>(codes[i] + 128));
+  }
+  return scale;
+}
+
+void store_row_codes(const KvView& cache, Position position, const float* HWY_RESTRICT k, const float* HWY_RESTRICT v) {
+  const KvTileLayout layout(cache);
+  auto* bytes = reinterpret_cast<std::uint8_t*>(cache.data);
+  for (int head = 0; head < cache.kv_heads; ++head, k += cache.head_dim, v += cache.head_dim) {
+    for (std::int64_t block = 0; block < layout.key_blocks; ++block) {
+      std::uint8_t* tile = bytes + layout.key_codes(head, position / 16, block);
+      const int count = std::min(32, cache.head_dim - static_cast<int>(block) * 32);
+      const std::uint16_t scale = round_codes(
+          k + block * 32, count, [&](int d, std::uint8_t code) { tile[place_in_tile(d, position % 16)] = code; });
+      std::memcpy(bytes + layout.key_scales(head, position / 16, block) + position % 16 * 2, &scale, 2);
+    }
+    const std::uint16_t scale = round_codes(v, cache.head_dim, [&](int d, std::uint8_t code) {
+      bytes[layout.value_codes(head, position / 32, d / 16) + place_in_tile(position % 32, d % 16)] = code;
+    });
+    std::memcpy(bytes + layout.value_scales(head, position / 32) + position % 32 * 2, &scale, 2);
+  }
+}
+
 void store_rows(const KvView& cache, Position begin, const MatrixView<const float>& k, const MatrixView<const float>& v,
                 std::int64_t first, std::int64_t last) {
   for (std::int64_t row = first; row < last; ++row) {
     const auto position = static_cast<Position>(begin + row);
-    if (cache.type == KvType::f32)
-      store_row<float>(cache, position, k.row(row), v.row(row));
-    else
-      store_row<std::uint16_t>(cache, position, k.row(row), v.row(row));
+    switch (cache.type) {
+      case KvType::f32:
+        store_row<float>(cache, position, k.row(row), v.row(row));
+        break;
+      case KvType::f16:
+        store_row<std::uint16_t>(cache, position, k.row(row), v.row(row));
+        break;
+      case KvType::int8:
+        store_row_codes(cache, position, k.row(row), v.row(row));
+        break;
+    }
   }
 }
 
@@ -62,7 +107,10 @@ namespace pipespec::ops {
 HWY_EXPORT(store_rows);
 
 std::int64_t KvView::bytes(KvType type, int kv_heads, int head_dim, Position capacity) {
-  const std::int64_t size = KvLayout(kv_heads, head_dim, capacity).size() * (type == KvType::f32 ? 4 : 2);
+  const std::int64_t elements = KvLayout(kv_heads, head_dim, capacity).size();
+  const std::int64_t size = type == KvType::f32   ? elements * 4
+                            : type == KvType::f16 ? elements * 2
+                                                  : KvTileLayout(kv_heads, head_dim, capacity).size();
   return (size + 63) / 64 * 64;
 }
 
@@ -71,11 +119,13 @@ void store_kv(device::Stream& stream, const KvView& cache, Position begin, Matri
   const std::int64_t width = std::int64_t{cache.kv_heads} * cache.head_dim;
   expect(k.cols == width && v.cols == width && k.rows == v.rows, "keys and values have the cache's heads");
   expect(cache.capacity % 16 == 0 && begin >= 0 && begin + k.rows <= cache.capacity, "the positions are in the cache");
-  // Sixteen positions share cache lines, so they are one thread's.
-  const std::int64_t offset = begin % 16, blocks = (offset + k.rows + 15) / 16;
-  for_rows(stream, blocks, 16 * 2 * width, [&](std::int64_t first, std::int64_t last) {
+  // Positions that share cache lines are one thread's.
+  constexpr std::int64_t together = 32;
+  const std::int64_t offset = begin % together, blocks = (offset + k.rows + together - 1) / together;
+  for_rows(stream, blocks, together * 2 * width, [&](std::int64_t first, std::int64_t last) {
     HWY_DYNAMIC_DISPATCH(store_rows)
-    (cache, begin, k, v, std::max(first * 16 - offset, std::int64_t{0}), std::min(last * 16 - offset, k.rows));
+    (cache, begin, k, v, std::max(first * together - offset, std::int64_t{0}),
+     std::min(last * together - offset, k.rows));
   });
 }
 

@@ -157,16 +157,25 @@ HWY_INLINE Lanes lane_numbers() {
   return each_part([](int i) HWY_ATTR { return hn::Iota(FloatTag(), static_cast<float>(i * part_lanes)); });
 }
 
+using IntPart = hn::Vec<IntTag>;
+
 /// Nearest integers, ties to even, of values that an int32 holds.
+HWY_INLINE IntPart nearest_part(const Part& x) {
+#if HWY_TARGET == HWY_SCALAR
+  return hn::Set(IntTag(), static_cast<std::int32_t>(std::lrintf(hn::GetLane(x))));
+#else
+  return hn::NearestInt(x);
+#endif
+}
 HWY_INLINE void store_nearest(const Lanes& x, std::int32_t* HWY_RESTRICT to) {
   PIPESPEC_UNROLL
-  for (int i = 0; i < parts; ++i) {
-#if HWY_TARGET == HWY_SCALAR
-    to[i] = static_cast<std::int32_t>(std::lrintf(hn::GetLane(x.part[i])));
-#else
-    hn::StoreU(hn::NearestInt(x.part[i]), IntTag(), to + i * part_lanes);
-#endif
-  }
+  for (int i = 0; i < parts; ++i) hn::StoreU(nearest_part(x.part[i]), IntTag(), to + i * part_lanes);
+}
+
+/// Integers of 8 bits.
+HWY_INLINE void store_bytes(const IntPart& x, std::int8_t* HWY_RESTRICT to) {
+  const hn::Rebind<std::int8_t, IntTag> bytes;
+  hn::StoreU(hn::DemoteTo(bytes, x), bytes, to);
 }
 
 /// Combines the lanes in a fixed order: neighbours 8 apart, then 4, 2, 1.

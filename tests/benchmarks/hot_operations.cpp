@@ -59,13 +59,13 @@ Operation head(std::int64_t rows) {
   };
 }
 
-Operation attention(std::int64_t rows) {
+Operation attention(ops::KvType type, std::int64_t rows) {
   return [=] {
     device::Stream stream(device::Device::host());
     constexpr Position context = 1024, capacity = 1088;
-    std::vector<std::byte> storage(ops::KvView::bytes(ops::KvType::f16, kv_heads, head_dim, capacity) + 64);
+    std::vector<std::byte> storage(ops::KvView::bytes(type, kv_heads, head_dim, capacity) + 64);
     auto* aligned = storage.data() + (64 - reinterpret_cast<std::uintptr_t>(storage.data()) % 64) % 64;
-    const ops::KvView cache{aligned, ops::KvType::f16, kv_heads, head_dim, capacity};
+    const ops::KvView cache{aligned, type, kv_heads, head_dim, capacity};
     Rows q(rows, width), out(rows, width);
     count([&] { ops::attention(stream, cache, context, q.view, out.view); });
   };
@@ -100,7 +100,8 @@ std::map<std::string, Operation> operations() {
     for (const auto type : {ops::WeightType::q4_1, ops::WeightType::q8_0, ops::WeightType::bf16})
       all[fmt::format("linear {}", ops::to_string(type)) + suffix] = linear(type, rows);
     all["head" + suffix] = head(rows);
-    all["attention" + suffix] = attention(rows);
+    all["attention" + suffix] = attention(ops::KvType::f16, rows);
+    all["attention int8" + suffix] = attention(ops::KvType::int8, rows);
     all["100 quantise" + suffix] = quantise(rows);
     all["100 norm" + suffix] = norm(rows);
   }

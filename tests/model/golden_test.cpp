@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 
 #include "model/golden_file.hpp"
@@ -54,6 +55,7 @@ struct Case {
   WeightFormat format;
   int ranks;
   double largest_error;
+  std::optional<ops::KvType> kv_cache = {};
 };
 
 class GoldenTest : public ::testing::Test {
@@ -81,7 +83,7 @@ std::vector<float> at_listed_ids(const std::vector<float>& logits, const Golden&
 TEST_P(GoldenLogits, AreCloseToTheReferences) {
   const auto golden = read_golden();
   const auto checkpoint = Checkpoint::open(model_path());
-  const ModelOptions options{.weights = GetParam().format, .context = 512};
+  const ModelOptions options{.weights = GetParam().format, .kv_cache = GetParam().kv_cache, .context = 512};
   testing::run_ranks(GetParam().ranks, [&](comm::Group& group) {
     Transformer transformer(checkpoint, options, &group);
     for (std::size_t prompt = 0; prompt < golden.size(); ++prompt) {
@@ -132,14 +134,16 @@ TEST_P(GoldenTokens, GreedyDecodingWritesTheReferencesText) {
   });
 }
 
-INSTANTIATE_TEST_SUITE_P(SmolLm2, GoldenLogits,
-                         ::testing::Values(Case{"f32", WeightFormat::f32, 1, 1e-4},
-                                           Case{"bf16", WeightFormat::bf16, 1, 5e-3},
-                                           Case{"native", WeightFormat::native, 1, 1.5e-2},
-                                           Case{"f32_on_2_ranks", WeightFormat::f32, 2, 1e-4},
-                                           Case{"bf16_on_2_ranks", WeightFormat::bf16, 2, 5e-3},
-                                           Case{"native_on_2_ranks", WeightFormat::native, 2, 1.5e-2}),
-                         [](const auto& instance) { return std::string(instance.param.name); });
+INSTANTIATE_TEST_SUITE_P(
+    SmolLm2, GoldenLogits,
+    ::testing::Values(Case{"f32", WeightFormat::f32, 1, 1e-4}, Case{"bf16", WeightFormat::bf16, 1, 5e-3},
+                      Case{"native", WeightFormat::native, 1, 1.5e-2},
+                      Case{"native_with_int8_keys", WeightFormat::native, 1, 1.5e-2, ops::KvType::int8},
+                      Case{"f32_with_int8_keys", WeightFormat::f32, 1, 1e-2, ops::KvType::int8},
+                      Case{"f32_on_2_ranks", WeightFormat::f32, 2, 1e-4},
+                      Case{"bf16_on_2_ranks", WeightFormat::bf16, 2, 5e-3},
+                      Case{"native_on_2_ranks", WeightFormat::native, 2, 1.5e-2}),
+    [](const auto& instance) { return std::string(instance.param.name); });
 
 INSTANTIATE_TEST_SUITE_P(SmolLm2, GoldenTokens, ::testing::Values(1, 2),
                          [](const auto& instance) { return std::to_string(instance.param) + "_ranks"; });

@@ -89,6 +89,12 @@ TEST(Transformer, KeysAndValuesInHalfPrecisionCostLittle) {
   EXPECT_GT(error, 1e-5) << "they are not in half precision";
 }
 
+TEST(Transformer, KeysAndValuesOfEightBitsCostSomeMore) {
+  const double error = error_against_reference({}, WeightFormat::native, ops::KvType::int8);
+  EXPECT_LT(error, 5e-3);
+  EXPECT_GT(error, 1e-4) << "they are not of eight bits";
+}
+
 TEST(Transformer, TypesMayDifferBetweenTensors) {
   const TinyModel mixed{.type = GgmlType::q4_0, .vocabulary_type = GgmlType::f16};
   EXPECT_LT(error_against_reference(mixed, WeightFormat::native), 2e-2);

@@ -78,6 +78,12 @@ TEST_P(Attention, WithHalvesIsWithinTheirRounding) {
   expect_close(GetParam(), KvType::f16, 4e-3);
 }
 
+/// Keys and values rounded to 1/127 of the largest of some 32, about 2.5 here, move scores of order 1 and values by
+/// some 2.5/254, and averages over many positions by less.
+TEST_P(Attention, WithCodesOfEightBitsIsWithinTheirRounding) {
+  expect_close(GetParam(), KvType::int8, 3e-2);
+}
+
 INSTANTIATE_TEST_SUITE_P(Shapes, Attention,
                          ::testing::Values(Shape{1, 1, 8, 0, 1}, Shape{9, 3, 64, 0, 70}, Shape{9, 3, 64, 63, 2},
                                            Shape{9, 3, 64, 300, 5}, Shape{4, 1, 24, 17, 9}, Shape{4, 4, 16, 128, 1},

@@ -111,8 +111,10 @@ TEST_P(AttentionRows, HaveTheSameBitsInAnyCompany) {
   });
 }
 
-INSTANTIATE_TEST_SUITE_P(Types, AttentionRows, ::testing::Values(KvType::f32, KvType::f16),
-                         [](const auto& which) { return which.param == KvType::f32 ? "f32" : "f16"; });
+INSTANTIATE_TEST_SUITE_P(Types, AttentionRows, ::testing::Values(KvType::f32, KvType::f16, KvType::int8),
+                         [](const auto& which) {
+                           return which.param == KvType::f32 ? "f32" : which.param == KvType::f16 ? "f16" : "int8";
+                         });
 
 TEST(RopeRows, HaveTheSameBitsInAnyCompany) {
   constexpr int head_dim = 72, heads = 2;  // whole vectors and a rest
