@@ -99,6 +99,11 @@ class WrongInput(ExecutableTest):
     def test_layers_out_of_range(self):
         self.assert_stage_refused(f"  - {{name: s3, model: {self.tiny_model()}, layers: [0, 7]}}", "layers", "7")
 
+    def test_quantised_weights_that_are_to_be_rounded_again(self):
+        model = self.tiny_model("q8_0", type="Q8_0")
+        self.assert_stage_refused(f"  - {{name: s3, model: {model}, weights: int4}}", "stages.", "q8_0.gguf",
+                                  "use weights: native")
+
     def test_vocabularies_that_differ(self):
         other = self.tiny_model("other", vocabulary=400)
         self.assert_stage_refused_with_drafter(other)
