@@ -82,6 +82,14 @@ class WrongInput(ExecutableTest):
             with self.subTest(cut=cut):
                 self.assert_refused(1, "run", self.config(f"  - {{name: s, model: {path}}}", ONE), says=["cut.gguf"])
 
+    def test_parts_of_a_model(self):
+        first = self.tiny_model("incomplete", parts=3)
+        second, third = (first.with_name(f"incomplete-0000{i}-of-00003.gguf") for i in (2, 3))
+        self.assert_stage_refused(f"  - {{name: s3, model: {second}}}", "part 2 of 3", f"open the first, {first}")
+        self.assert_refused(1, "inspect", second, says=[f"open the first, {first}"])
+        third.unlink()
+        self.assert_stage_refused(f"  - {{name: s3, model: {first}}}", f"{third} is missing")
+
     def test_a_tensor_of_the_wrong_shape(self):
         # The metadata says another width than the tensors have.
         broken = bytearray(self.tiny_model("shape", width=64).read_bytes())
