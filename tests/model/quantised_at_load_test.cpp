@@ -16,6 +16,7 @@ namespace pipespec::model {
 namespace {
 
 using io::GgmlType;
+using testing::GgufWriter;
 using ::testing::HasSubstr;
 using ::testing::ThrowsMessage;
 using testing::TinyGguf;
@@ -64,9 +65,6 @@ class QuantisedAtLoad : public ::testing::TestWithParam<Format> {
     const auto found = testing::logits(transformer, expected.tensor<Token>("input_ids"));
     return testing::relative_error(found, expected.tensor<float>("logits"));
   }
-
- private:
-  using GgufWriter = testing::GgufWriter;
 };
 
 TEST_P(QuantisedAtLoad, HasTheBitsOfTheFileQuantisedBeforeOnAnyNumberOfRanks) {
