@@ -158,7 +158,7 @@ class CommandLine {
     command->add_option("MODEL", logits_.model, "GGUF file, or folder as Hugging Face writes it")->required();
     command->add_option("--ids", logits_.ids, "JSON file with a list of token ids")->required();
     command->add_option("--out", logits_.out, "HDF5 file to write: /ids [n], /logits [n, vocabulary]")->required();
-    command->add_option("--weights", logits_.weights, "native, bf16 or f32")->capture_default_str();
+    command->add_option("--weights", logits_.weights, "native, bf16, f32, int8 or int4")->capture_default_str();
     command->add_option("--kv-cache", logits_.kv_cache, "auto (f32 beside f32 weights, else f16), int8, f16 or f32")
         ->capture_default_str();
     command->add_option("--chunk", logits_.chunk, "rows of a pass (default: all at once)")->check(CLI::PositiveNumber);
@@ -189,7 +189,7 @@ class CommandLine {
         ->capture_default_str();
     command->add_option("--outputs", bench_.outputs, "how many of the last rows want their next token (default: all)")
         ->check(CLI::PositiveNumber);
-    command->add_option("--weights", bench_.weights, "native, bf16 or f32")->capture_default_str();
+    command->add_option("--weights", bench_.weights, "native, bf16, f32, int8 or int4")->capture_default_str();
     command->add_option("--kv-cache", bench_.kv_cache, "auto (f32 beside f32 weights, else f16), int8, f16 or f32")
         ->capture_default_str();
     command->add_option("--instruction-set", bench_.instruction_set,

@@ -14,7 +14,9 @@ inline model::WeightFormat weight_format_from_name(const std::string& name) {
   if (name == "native") return model::WeightFormat::native;
   if (name == "bf16") return model::WeightFormat::bf16;
   if (name == "f32") return model::WeightFormat::f32;
-  reject("--weights {} (unknown): native, bf16 or f32", name);
+  if (name == "int8") return model::WeightFormat::int8;
+  if (name == "int4") return model::WeightFormat::int4;
+  reject("--weights {} (unknown): native, bf16, f32, int8 or int4", name);
 }
 
 inline std::optional<ops::KvType> kv_type_from_name(const std::string& name) {

@@ -64,7 +64,8 @@ void print_value(const io::GgufFile& file, const io::GgufValue& value) {
 
 void print_gguf(const std::string& path) {
   const io::GgufFile file(path);
-  fmt::print("{}: GGUF version {}, {:.1f} MiB\n\nmetadata\n", path, file.version(), file.file_bytes() / mib);
+  const std::string parts = file.parts() > 1 ? fmt::format(" in {} parts", file.parts()) : "";
+  fmt::print("{}: GGUF version {}, {:.1f} MiB{}\n\nmetadata\n", path, file.version(), file.file_bytes() / mib, parts);
   for (const io::GgufValue& value : file.metadata()) print_value(file, value);
   fmt::print("\ntensors\n");
   TensorTable table;

@@ -18,6 +18,10 @@ model::WeightFormat weight_format(config::Weights weights) {
       return model::WeightFormat::bf16;
     case config::Weights::f32:
       return model::WeightFormat::f32;
+    case config::Weights::int8:
+      return model::WeightFormat::int8;
+    case config::Weights::int4:
+      return model::WeightFormat::int4;
   }
   throw ContractError("a weight format that has no meaning");
 }
@@ -57,6 +61,7 @@ StageFiles open_stage(const config::RunConfig& config, const config::StageConfig
       !files.tokenizer->end_tokens().empty(),
       "{} names no end token (generation_config.json, config.json or tokenizer_config.json do): get the files again",
       stage.model);
+  model::check_weight_format(*files.checkpoint, weight_format(stage.weights));
   model::select_layers(stage.layers.value_or(std::vector<int>()), files.checkpoint->architecture().layers, stage.model);
   const config::StageConfig& target = config.stages.back();
   if (stage.model == target.model) return files;

@@ -9,8 +9,11 @@ namespace pipespec::config {
 inline constexpr Choice<Backend> backend_choices[] = {{"host", Backend::host}};
 inline constexpr Choice<DrafterKind> drafter_choices[] = {{"model", DrafterKind::model},
                                                           {"prompt_lookup", DrafterKind::prompt_lookup}};
-inline constexpr Choice<Weights> weights_choices[] = {
-    {"native", Weights::native}, {"bf16", Weights::bf16}, {"f32", Weights::f32}};
+inline constexpr Choice<Weights> weights_choices[] = {{"native", Weights::native},
+                                                      {"bf16", Weights::bf16},
+                                                      {"f32", Weights::f32},
+                                                      {"int8", Weights::int8},
+                                                      {"int4", Weights::int4}};
 inline constexpr Choice<KvCache> kv_cache_choices[] = {
     {"auto", KvCache::automatic}, {"int8", KvCache::int8}, {"f16", KvCache::f16}, {"f32", KvCache::f32}};
 inline constexpr Choice<Chat> chat_choices[] = {

@@ -100,10 +100,7 @@ StageConfig read_stage(const Reader& reader) {
   stage.model = reader.at("model", "a stage without one needs drafter: prompt_lookup").text();
   if (const auto layers = reader.find("layers")) stage.layers = read_layers(*layers);
   read_integer(reader, "tensor_parallel", 1, max_ranks, stage.tensor_parallel);
-  if (const auto weights = reader.find("weights")) {
-    refuse_unavailable(*weights, {"int8", "int4"}, "native");
-    stage.weights = weights->choice(weights_choices);
-  }
+  if (const auto weights = reader.find("weights")) stage.weights = weights->choice(weights_choices);
   if (const auto kv_cache = reader.find("kv_cache")) stage.kv_cache = kv_cache->choice(kv_cache_choices);
   read_integer_or_auto(reader, "threads", 1, max_rows, stage.threads);
   read_integer_or_auto(reader, "context", 2, max_positions, stage.context);

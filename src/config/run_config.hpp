@@ -13,7 +13,7 @@ namespace pipespec::config {
 
 enum class Backend : std::uint8_t { host };
 enum class DrafterKind : std::uint8_t { model, prompt_lookup };
-enum class Weights : std::uint8_t { native, bf16, f32 };
+enum class Weights : std::uint8_t { native, bf16, f32, int8, int4 };
 enum class KvCache : std::uint8_t { automatic, int8, f16, f32 };
 /// The form of conversations; automatic: as the model's own template asks for.
 enum class Chat : std::uint8_t { automatic, chatml, llama2, llama3 };

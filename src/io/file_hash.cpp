@@ -8,6 +8,7 @@
 #include <span>
 
 #include "core/error.hpp"
+#include "io/gguf_split.hpp"
 #include "io/mapped_file.hpp"
 
 namespace pipespec::io {
@@ -24,18 +25,28 @@ std::string sha256(std::span<const std::byte> bytes) {
   return hexadecimal;
 }
 
+std::string sha256_of_one(const std::filesystem::path& file) {
+  std::error_code none;
+  const bool is_empty = std::filesystem::file_size(file, none) == 0;  // nothing to map
+  return sha256(is_empty ? std::span<const std::byte>() : MappedFile(file).bytes());
+}
+
 }  // namespace
 
 std::string sha256_of(const std::filesystem::path& path) {
-  if (!std::filesystem::is_directory(path)) return sha256(MappedFile(path).bytes());
-  std::set<std::string> names;
-  for (const auto& entry : std::filesystem::directory_iterator(path)) {
-    if (entry.is_regular_file()) names.insert(entry.path().filename().string());
+  std::set<std::filesystem::path> files;
+  if (std::filesystem::is_directory(path)) {
+    for (const auto& entry : std::filesystem::directory_iterator(path)) {
+      if (entry.is_regular_file()) files.insert(entry.path());
+    }
+  } else {
+    const auto parts = gguf_parts(path);
+    if (parts.size() == 1) return sha256(MappedFile(path).bytes());
+    files.insert(parts.begin(), parts.end());
   }
   std::string lines;
-  for (const std::string& name : names) {
-    const bool is_empty = std::filesystem::file_size(path / name) == 0;  // nothing to map
-    lines += fmt::format("{}  {}\n", is_empty ? sha256({}) : sha256_of(path / name), name);
+  for (const std::filesystem::path& file : files) {
+    lines += fmt::format("{}  {}\n", sha256_of_one(file), file.filename().string());
   }
   return sha256(std::as_bytes(std::span(lines)));
 }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/error.hpp"
+#include "io/gguf_split.hpp"
 #include "io/printable.hpp"
 
 namespace pipespec::io {
@@ -137,12 +138,59 @@ std::string description(const GgufValue& value) {
 
 }  // namespace
 
-GgufFile::GgufFile(const std::filesystem::path& path)
+GgufFile::GgufFile(const std::filesystem::path& path, Alone)
     : file_(path), contents_(parse_gguf(file_.bytes(), file_.path().string())) {
   for (std::size_t i = 0; i < contents_.tensors.size(); ++i) tensor_index_.emplace(contents_.tensors[i].name, i);
-  const auto parts = find<std::int64_t>("split.count").value_or(1);
-  validate(parts <= 1, "{} is one of {} parts of a model (split files are not read): merge them with llama-gguf-split",
-           path.string(), parts);
+}
+
+GgufFile::GgufFile(const std::filesystem::path& path) : GgufFile(path, Alone()) {
+  open_others();
+}
+
+void GgufFile::open_others() {
+  const std::vector<std::filesystem::path> names = gguf_parts(path());
+  const std::string source = path().string();
+  const auto count = std::max<std::int64_t>(find<std::int64_t>("split.count").value_or(1), 1);
+  const auto number = find<std::int64_t>("split.no").value_or(0);
+  validate(std::ssize(names) == count,
+           "{} is one of {} files by its name and one of {} by split.count (the parts of a model are found by their "
+           "names): give them back the names they were made with",
+           source, names.size(), count);
+  if (count == 1) return;
+  validate(number == 0 && path() == names[0], "{} is part {} of {} of a model (split.no): open the first, {}", source,
+           number + 1, count, names[0].string());
+  for (std::int64_t i = 1; i < count; ++i) {
+    const std::filesystem::path& name = names[static_cast<std::size_t>(i)];
+    validate(std::filesystem::exists(name),
+             "{} is missing (part {} of {} of the model {}): put all parts into one folder", name.string(), i + 1,
+             count, source);
+    const GgufFile& part = others_.emplace_back(GgufFile(name, Alone()));
+    const auto found = part.get<std::int64_t>("split.no") + 1, of = part.get<std::int64_t>("split.count");
+    validate(
+        found == i + 1 && of == count,
+        "{} holds part {} of {} of a model (split.no and split.count; its name says {} of {}): get the parts again",
+        name.string(), found, of, i + 1, count);
+    take_tensors(part);
+  }
+  const auto wanted = get<std::int64_t>("split.tensors.count");
+  validate(std::ssize(contents_.tensors) == wanted,
+           "{} and its other parts hold {} tensors (split.tensors.count is {}): get the parts again", source,
+           contents_.tensors.size(), wanted);
+}
+
+void GgufFile::take_tensors(const GgufFile& part) {
+  for (const GgufTensor& tensor : part.contents_.tensors) {
+    const bool is_new = tensor_index_.emplace(tensor.name, contents_.tensors.size()).second;
+    validate(is_new, "tensor {} of {} is in an earlier part, too (each belongs to one): get the parts again",
+             printable(tensor.name), part.path().string());
+    contents_.tensors.push_back(tensor);
+  }
+}
+
+std::int64_t GgufFile::file_bytes() const {
+  auto bytes = static_cast<std::int64_t>(file_.bytes().size());
+  for (const GgufFile& part : others_) bytes += part.file_bytes();
+  return bytes;
 }
 
 const GgufTensor* GgufFile::find_tensor(std::string_view name) const {

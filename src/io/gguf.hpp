@@ -9,6 +9,7 @@
 #include <string_view>
 #include <unordered_map>
 #include <utility>
+#include <vector>
 
 #include "io/gguf_parser.hpp"
 #include "io/mapped_file.hpp"
@@ -16,18 +17,21 @@
 namespace pipespec::io {
 
 /// A GGUF file, mapped and checked as a whole when it is opened, so that the views it hands out need no further check.
-/// Owns the mapping; views must not outlive it. Immutable: safe to read from any thread. All errors are UserErrors that
-/// name the file.
+/// The first of the files into which gguf-split cut a model opens all of them: the metadata is the first one's, the
+/// tensors are everyone's. Owns the mappings; views must not outlive it. Immutable: safe to read from any thread. All
+/// errors are UserErrors that name the file.
 class GgufFile {
  public:
+  /// `path` is a whole model, or the first part of one (gguf_split.hpp).
   explicit GgufFile(const std::filesystem::path& path);
 
-  const std::filesystem::path& path() const { return file_.path(); }
-  std::int64_t file_bytes() const { return static_cast<std::int64_t>(file_.bytes().size()); }
+  const std::filesystem::path& path() const { return file_.path(); }  ///< the first part's
+  int parts() const { return static_cast<int>(others_.size()) + 1; }  ///< files
+  std::int64_t file_bytes() const;                                    ///< of all parts
   std::uint32_t version() const { return contents_.version; }
   std::uint64_t alignment() const { return contents_.alignment; }
 
-  std::span<const GgufTensor> tensors() const { return contents_.tensors; }  ///< in the file's order
+  std::span<const GgufTensor> tensors() const { return contents_.tensors; }  ///< in the files' order
   const GgufTensor* find_tensor(std::string_view name) const;                ///< nullptr where there is none
   const GgufTensor& tensor(std::string_view name) const;                     ///< throws where there is none
 
@@ -49,11 +53,16 @@ class GgufFile {
   }
 
  private:
+  enum class Alone {};  // one file, whatever part it is
+  GgufFile(const std::filesystem::path& path, Alone);
+  void open_others();
+  void take_tensors(const GgufFile& part);
   const GgufValue* find_value(std::string_view key) const;
   [[noreturn]] void reject_missing_key(std::string_view key) const;
 
   MappedFile file_;
-  GgufContents contents_;                                           // views into file_
+  std::vector<GgufFile> others_;                                    // the parts after the first
+  GgufContents contents_;                                           // views into file_, tensors also into others_
   std::unordered_map<std::string_view, std::size_t> tensor_index_;  // name → index in contents_.tensors
 };
 

@@ -5,10 +5,6 @@
 namespace pipespec::model {
 namespace {
 
-constexpr TensorRole layer_matrices[] = {
-    TensorRole::query, TensorRole::key, TensorRole::value, TensorRole::attention_output,
-    TensorRole::gate,  TensorRole::up,  TensorRole::down};
-
 constexpr TensorRole optional_vectors[] = {TensorRole::query_bias, TensorRole::key_bias, TensorRole::value_bias,
                                            TensorRole::query_norm, TensorRole::key_norm};
 
@@ -34,6 +30,7 @@ std::int64_t weight_bytes(const Checkpoint& checkpoint, const ModelOptions& opti
 }  // namespace
 
 MemoryPlan memory_plan(const Checkpoint& checkpoint, const ModelOptions& options, TensorParallel place) {
+  check_weight_format(checkpoint, options.weights);
   const Architecture& a = checkpoint.architecture();
   const Shard shard = shard_of(a, place);
   const KvCache::Extents cache = cache_extents(checkpoint, options, shard);

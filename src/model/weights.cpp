@@ -4,10 +4,12 @@
 
 #include <atomic>
 #include <span>
+#include <string_view>
 #include <utility>
 
 #include "core/error.hpp"
 #include "ops/dequantize.hpp"
+#include "ops/quantize.hpp"
 
 namespace pipespec::model {
 namespace {
@@ -16,29 +18,39 @@ namespace {
 struct Job {
   const StoredTensor* tensor;
   MatrixPart part;
-  ops::WeightType type;  ///< to pack it in: as stored, bf16 or f32
+  ops::WeightType type;  ///< to pack it in: as stored, bf16, f32, q8_0 or q4_0
   ops::PackedMatrix* packed;
 };
 
+/// Writes `values` in `type`; false where it cannot hold one of them.
+bool narrow(ops::WeightType type, std::span<const float> values, std::span<std::uint16_t> narrowed) {
+  if (type != ops::WeightType::bf16) return ops::quantize_row(type, values, std::as_writable_bytes(narrowed));
+  ops::round_to_bf16(values, narrowed);
+  return true;
+}
+
 /// Packs the part row by row through a widened copy of the blocks of one row that hold the part's columns.
-ops::PackedMatrix widen(const Job& job, std::int64_t stride) {
+ops::PackedMatrix convert(const Job& job, std::int64_t stride) {
   const auto [type, cols] = std::pair(job.tensor->type, job.part.cols);
   const std::int64_t length = ops::block_format(type).length;
   const Range blocks{cols.begin / length, (cols.end + length - 1) / length};
   std::vector<float> wide(static_cast<std::size_t>(blocks.size() * length));
   const auto part = std::span(wide).subspan(static_cast<std::size_t>(cols.begin - blocks.begin * length),
                                             static_cast<std::size_t>(cols.size()));
-  std::vector<std::uint16_t> narrow(part.size());
+  std::vector<std::uint16_t> narrowed(static_cast<std::size_t>(ops::row_bytes(job.type, cols.size()) / 2));
   const std::int64_t first = job.part.rows.begin * stride + ops::row_bytes(type, blocks.begin * length);
   ops::PackedMatrix packed(job.type, job.part.rows.size(), cols.size());
   for (std::int64_t row = 0; row < packed.out(); ++row) {
     ops::dequantize_row(type, job.tensor->bytes.subspan(static_cast<std::size_t>(first + row * stride)), wide);
-    if (job.type == ops::WeightType::bf16) {
-      ops::round_to_bf16(part, narrow);
-      packed.set_row(row, std::as_bytes(std::span(narrow)));
-    } else {
+    if (job.type == ops::WeightType::f32) {
       packed.set_row(row, std::as_bytes(part));
+      continue;
     }
+    validate(narrow(job.type, part, narrowed),
+             "row {} of tensor {} holds a weight that {} cannot (not finite, or its block's scale is too large for an "
+             "f16): use weights: native",
+             job.part.rows.begin + row, job.tensor->name, ops::to_string(job.type));
+    packed.set_row(row, std::as_bytes(std::span(narrowed)));
   }
   return packed;
 }
@@ -46,7 +58,7 @@ ops::PackedMatrix widen(const Job& job, std::int64_t stride) {
 ops::PackedMatrix pack(const Job& job) {
   const StoredTensor& tensor = *job.tensor;
   const std::int64_t stride = ops::row_bytes(tensor.type, tensor.extents.cols);
-  if (job.type != tensor.type) return widen(job, stride);
+  if (job.type != tensor.type) return convert(job, stride);
   const std::int64_t first = job.part.rows.begin * stride + ops::row_bytes(tensor.type, job.part.cols.begin);
   return ops::PackedMatrix::pack(job.type, tensor.bytes.subspan(static_cast<std::size_t>(first)), job.part.rows.size(),
                                  job.part.cols.size(), stride);
@@ -103,8 +115,32 @@ ops::WeightType packed_type(TensorRole role, ops::WeightType stored, Range cols,
       return ops::WeightType::bf16;
     case WeightFormat::f32:
       return ops::WeightType::f32;
+    case WeightFormat::int8:
+      return role == TensorRole::value ? ops::WeightType::bf16 : ops::WeightType::q8_0;
+    case WeightFormat::int4:
+      if (role == TensorRole::head) return ops::WeightType::q8_0;
+      return role == TensorRole::value ? ops::WeightType::bf16 : ops::WeightType::q4_0;
   }
   throw ContractError("unknown weight format");
+}
+
+void check_weight_format(const Checkpoint& checkpoint, WeightFormat format) {
+  if (format != WeightFormat::int8 && format != WeightFormat::int4) return;
+  const std::string_view name = format == WeightFormat::int8 ? "int8" : "int4";
+  const auto check = [&](TensorRole role, int layer) {
+    const StoredTensor& tensor = checkpoint.tensor(role, layer);
+    validate(!ops::is_quantized(tensor.type),
+             "tensor {} of {} is quantised as {} (weights: {} would round it twice): use weights: native", tensor.name,
+             checkpoint.source(), ops::to_string(tensor.type), name);
+    const std::int64_t length =
+        ops::block_format(packed_type(role, tensor.type, {0, tensor.extents.cols}, format)).length;
+    validate(tensor.extents.cols % length == 0,
+             "tensor {} of {} has rows of {} weights (weights: {} needs whole blocks of {}): use weights: native",
+             tensor.name, checkpoint.source(), tensor.extents.cols, name, length);
+  };
+  check(TensorRole::head, 0);
+  for (int layer = 0; layer < checkpoint.architecture().layers; ++layer)
+    for (const TensorRole role : layer_matrices) check(role, layer);
 }
 
 std::vector<int> select_layers(const std::vector<int>& chosen, int layers, const std::string& source) {
@@ -124,6 +160,7 @@ std::vector<int> select_layers(const std::vector<int>& chosen, int layers, const
 
 Weights load_weights(const Checkpoint& checkpoint, const Shard& shard, const std::vector<int>& layers,
                      WeightFormat format, device::Stream& stream) {
+  check_weight_format(checkpoint, format);
   const Architecture& a = checkpoint.architecture();
   Weights weights;
   weights.layers.resize(layers.size());

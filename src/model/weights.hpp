@@ -13,10 +13,16 @@
 
 namespace pipespec::model {
 
-/// In which type the matrices are kept: native is as stored, and quantised ones then meet 8-bit activations (but see
-/// packed_type()); bf16 and f32 are widened at load and meet f32 activations. The embedding is read from the file in
-/// its stored type, norms are always f32.
-enum class WeightFormat { native, bf16, f32 };
+/// In which type the matrices are kept: native is as stored, and quantised ones then meet 8-bit activations; bf16 and
+/// f32 are widened at load and meet f32 activations; int8 and int4 are rounded at load into blocks of 32 weights of a
+/// row with one scale each (ops::quantize_row), and then are what a GGUF file of q8_0 or q4_0 is natively. See
+/// packed_type(). The embedding is read from the file in its stored type, biases and norms are always f32.
+enum class WeightFormat { native, bf16, f32, int8, int4 };
+
+/// The roles of a layer's matrices.
+inline constexpr TensorRole layer_matrices[] = {
+    TensorRole::query, TensorRole::key, TensorRole::value, TensorRole::attention_output,
+    TensorRole::gate,  TensorRole::up,  TensorRole::down};
 
 /// The part of a stored matrix that a rank packs.
 struct MatrixPart {
@@ -27,13 +33,20 @@ struct MatrixPart {
 /// attention_output, down and the biases; all of a norm.
 MatrixPart part_of(const Architecture& architecture, const Shard& shard, TensorRole role);
 
-/// The type in which the columns `cols` of a stored matrix are packed. Natively this is the stored type, but bf16 for
+/// The type in which the columns `cols` of a stored matrix are packed. int8 is q8_0; int4 is q4_0, but q8_0 for the
+/// head, whose errors no later layer evens out; both keep the value matrix in bf16, for the reason below. Natively this
+/// is the stored type, but bf16 for
 ///   a type without a kernel (ops::has_kernel);
 ///   columns that are not whole blocks, as where tensor parallelism divides super-blocks of 256 weights;
 ///   a quantised value matrix: what its rounded activations get wrong at the first positions, to which most heads
 ///   attend, reaches every later one. On SmolLM2 this takes the error of the logits from up to 1.5e-2 to 1e-2, for 5 %
 ///   more bytes.
 ops::WeightType packed_type(TensorRole role, ops::WeightType stored, Range cols, WeightFormat format);
+
+/// Throws UserError naming the tensor unless all matrices can be packed in `format`. int8 and int4 need rows of whole
+/// blocks of 32, which tensor parallelism then does not cut (shard_of), and weights that are not quantised yet: to
+/// round twice adds up the errors of both.
+void check_weight_format(const Checkpoint& checkpoint, WeightFormat format);
 
 /// The layers to load, or all of them if `chosen` is empty. Throws UserError naming `source` and its layer count unless
 /// they exist and ascend.
@@ -60,7 +73,8 @@ struct Weights {
   ops::PackedMatrix head;          // [own vocabulary, width]
 };
 
-/// Packs the weights of the chosen layers on the stream's threads. `checkpoint` must outlive the result.
+/// Packs the weights of the chosen layers on the stream's threads, row by row. `checkpoint` must outlive the result.
+/// Throws UserError as check_weight_format(), and where int8 or int4 cannot hold a weight.
 Weights load_weights(const Checkpoint& checkpoint, const Shard& shard, const std::vector<int>& layers,
                      WeightFormat format, device::Stream& stream);
 

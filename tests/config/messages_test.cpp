@@ -147,8 +147,6 @@ TEST(ConfigMessages, say_where_what_why_and_what_to_do) {
        "run.yaml:2: sequences_in_flight: 4 is not available in this version (1 is): write 1"},
       {"name: valid", "name: valid\nbackend: cuda",
        "run.yaml:2: backend: cuda is not available in this version (host is): write host"},
-      {"model: models/target.gguf", "model: m, weights: int8",
-       "run.yaml:4: stages.1.weights: int8 is not available in this version (native is): write native"},
       // stages and chains
       {"name: target", "name: ngram", "run.yaml:4: stages.1.name: 'ngram' is taken (stages.0 has it): choose another"},
       {"name: target, model: models/target.gguf", "name: target, drafter: prompt_lookup",

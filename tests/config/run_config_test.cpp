@@ -68,6 +68,18 @@ TEST(RunConfig, fills_in_every_default) {
   EXPECT_EQ(config.limits.stop_before_end_seconds, 120);
 }
 
+TEST(RunConfig, every_format_of_weights_is_read_and_written_by_its_name) {
+  for (const auto& [word, weights] : {std::pair<std::string, Weights>{"native", Weights::native},
+                                      {"bf16", Weights::bf16},
+                                      {"f32", Weights::f32},
+                                      {"int8", Weights::int8},
+                                      {"int4", Weights::int4}}) {
+    const RunConfig config = parse_text(chain, {"stages.2.weights=" + word});
+    EXPECT_EQ(config.stages[2].weights, weights);
+    EXPECT_THAT(to_yaml(config), ::testing::HasSubstr("weights: " + word));
+  }
+}
+
 TEST(RunConfig, reads_every_key) {
   const RunConfig config = parse_text(chain);
   EXPECT_EQ(config.name, "chain");

@@ -276,12 +276,6 @@ TEST(Gguf, CountsThatTheFileCannotHoldAreRefusedBeforeAnythingIsAllocated) {
   }
 }
 
-TEST(Gguf, OnePartOfASplitModelIsRefused) {
-  GgufParts parts;
-  parts.values.push_back(FieldWriter().value("split.count", 2, std::uint16_t{3}).bytes);
-  EXPECT_THAT([&] { OpenFile file(parts); }, ThrowsMessage<UserError>(HasSubstr("is one of 3 parts of a model")));
-}
-
 TEST(Gguf, ReadsTheShippedDrafter) {
   const GgufFile file(PIPESPEC_SOURCE_DIR "/datasets/smollm2-draft-15m-q4_0.gguf");
   EXPECT_EQ(file.tensors().size(), 38U);

@@ -56,6 +56,15 @@ TEST(Checkpoint, WhatTheMetadataLeavesOutHasLlamasDefaults) {
   EXPECT_EQ(a.head, HeadWeights::tied);
 }
 
+TEST(Checkpoint, AFileInPartsIsTheWholeModel) {
+  const TinyGguf gguf = testing::make_tiny_gguf({.tied = false, .type = GgmlType::q4_1});
+  const auto text = testing::random_text(20, gguf.model.vocabulary);
+  const testing::ScratchDirectory scratch;
+  const auto first = testing::GgufWriter::write_parts(gguf.file.split(4), scratch.path() / "model.gguf");
+  Transformer whole(testing::open(gguf), {}), parts(Checkpoint::open(first), {});
+  EXPECT_EQ(testing::logits(parts, text), testing::logits(whole, text));
+}
+
 TEST(Checkpoint, ATiedHeadIsTheEmbedding) {
   const auto checkpoint = testing::open(testing::make_tiny_gguf({}));
   EXPECT_EQ(checkpoint->tensor(TensorRole::head).bytes.data(), checkpoint->tensor(TensorRole::embedding).bytes.data());

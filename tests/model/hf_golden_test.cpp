@@ -65,7 +65,8 @@ TEST_P(HfGolden, GreedyTokensAreTheReferencesWhereItsMarginIsClear) {
 INSTANTIATE_TEST_SUITE_P(Checkpoints, HfGolden,
                          ::testing::Values(Case{"llama2_tiny", 1}, Case{"llama2_tiny", 2}, Case{"llama3_tiny", 1},
                                            Case{"llama3_tiny", 2}, Case{"llama3_wide_head", 1},
-                                           Case{"llama3_wide_head", 2}),
+                                           Case{"llama3_wide_head", 2}, Case{"qwen2_tiny", 1}, Case{"qwen2_tiny", 2},
+                                           Case{"qwen3_tiny", 1}, Case{"qwen3_tiny", 2}),
                          [](const auto& instance) {
                            return std::string(instance.param.name) + "_on_" + std::to_string(instance.param.ranks);
                          });

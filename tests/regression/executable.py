@@ -46,14 +46,15 @@ class ExecutableTest(unittest.TestCase):
         self.addCleanup(shutil.rmtree, self.folder)
 
     @classmethod
-    def tiny_model(cls, name: str = "tiny", **options) -> pathlib.Path:
-        """A small random model (support/tiny_gguf.hpp), made once for each name; a name belongs to one set of options."""
-        path = cls.models / f"{name}.gguf"
+    def tiny_model(cls, name: str = "tiny", parts: int = 1, **options) -> pathlib.Path:
+        """A small random model (support/tiny_gguf.hpp), made once for each name; a name belongs to one set of options.
+        Of one in several parts, the first."""
+        path = cls.models / (f"{name}.gguf" if parts == 1 else f"{name}-00001-of-{parts:05}.gguf")
         flags = [f"--{key.replace('_', '-')}={value}" for key, value in options.items()]
         if cls.made.setdefault(name, flags) != flags:
             raise ValueError(f"{name} was made with {cls.made[name]}")
         if not path.exists():
-            subprocess.run([os.environ["MAKE_TINY_GGUF"], path, *flags], check=True)
+            subprocess.run([os.environ["MAKE_TINY_GGUF"], cls.models / f"{name}.gguf", f"--parts={parts}", *flags], check=True)
         return path
 
     @classmethod

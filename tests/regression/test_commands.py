@@ -57,6 +57,24 @@ class Commands(ExecutableTest):
             self.assertIn(part, text)
         self.assertEqual(json.loads(self.output(1, "tokenize", model, "--text", "<|eot_id|>")), [3004])
 
+    def test_a_file_in_parts_is_the_whole_file(self):
+        whole, split = self.tiny_model(), self.tiny_model("parts", parts=3)
+        ids = self.write("ids.json", "[1, 2, 3, 200]")
+        logits = []
+        for name, model in (("whole.h5", whole), ("split.h5", split)):
+            logits.append(self.folder / name)
+            self.output(1, "logits", model, "--ids", ids, "--out", logits[-1])
+        self.assertEqual(logits[0].read_bytes(), logits[1].read_bytes())
+        self.assertEqual(*(self.output(1, "tokenize", model, "--text", "the other") for model in (whole, split)))
+        text = self.output(1, "inspect", split)
+        for part in ("MiB in 3 parts", "blk.0.attn_q.weight", "output_norm.weight", "2 layers of width 64"):
+            self.assertIn(part, text)
+        config = self.config(f"  - {{name: split, model: {split}}}\n  - {{name: whole, model: {whole}}}",
+                             "  - {strategy: speculative, lookahead: 4}")
+        self.assertIn(str(split), self.output(1, "check", config))
+        self.output(2, "run", config)
+        self.assertEqual(len(self.samples()), 4)
+
     def test_inspect_shows_a_file(self):
         text = self.output(1, "inspect", self.tiny_model())
         for part in ("GGUF version", "llama.block_count", "blk.0.attn_q.weight", "2 layers of width 64"):

@@ -35,6 +35,12 @@ class Strategies(ExecutableTest):
                   f"  - {{name: whole, model: {model}, tensor_parallel: 3}}")
         self.assert_run(5, self.config(stages, ALL_STRATEGIES), 12)
 
+    def test_a_model_in_eight_bits_drafted_for_by_itself_in_four(self):
+        model = self.tiny_model("grouped_f32", heads=6, kv_heads=3, head_dim=32)
+        stages = (f"  - {{name: four, model: {model}, weights: int4}}\n"
+                  f"  - {{name: eight, model: {model}, weights: int8, tensor_parallel: 2}}")
+        self.assert_run(3, self.config(stages, ALL_STRATEGIES), 12)
+
     def test_experiments_on_parts_of_the_chain(self):
         model = self.tiny_model("four", layers=4)
         stages = (f"  - {{name: ngram, drafter: prompt_lookup}}\n  - {{name: cut, model: {model}, layers: [0, 3]}}\n"

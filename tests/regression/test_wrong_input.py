@@ -82,6 +82,14 @@ class WrongInput(ExecutableTest):
             with self.subTest(cut=cut):
                 self.assert_refused(1, "run", self.config(f"  - {{name: s, model: {path}}}", ONE), says=["cut.gguf"])
 
+    def test_parts_of_a_model(self):
+        first = self.tiny_model("incomplete", parts=3)
+        second, third = (first.with_name(f"incomplete-0000{i}-of-00003.gguf") for i in (2, 3))
+        self.assert_stage_refused(f"  - {{name: s3, model: {second}}}", "part 2 of 3", f"open the first, {first}")
+        self.assert_refused(1, "inspect", second, says=[f"open the first, {first}"])
+        third.unlink()
+        self.assert_stage_refused(f"  - {{name: s3, model: {first}}}", f"{third} is missing")
+
     def test_a_tensor_of_the_wrong_shape(self):
         # The metadata says another width than the tensors have.
         broken = bytearray(self.tiny_model("shape", width=64).read_bytes())
@@ -98,6 +106,11 @@ class WrongInput(ExecutableTest):
 
     def test_layers_out_of_range(self):
         self.assert_stage_refused(f"  - {{name: s3, model: {self.tiny_model()}, layers: [0, 7]}}", "layers", "7")
+
+    def test_quantised_weights_that_are_to_be_rounded_again(self):
+        model = self.tiny_model("q8_0", type="Q8_0")
+        self.assert_stage_refused(f"  - {{name: s3, model: {model}, weights: int4}}", "stages.", "q8_0.gguf",
+                                  "use weights: native")
 
     def test_vocabularies_that_differ(self):
         other = self.tiny_model("other", vocabulary=400)

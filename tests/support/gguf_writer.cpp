@@ -1,5 +1,7 @@
 #include "support/gguf_writer.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <bit>
@@ -238,6 +240,27 @@ void GgufWriter::write(const std::filesystem::path& path) const {
   out.exceptions(std::ios::failbit | std::ios::badbit);
   out.write(reinterpret_cast<const char*>(head.data()), static_cast<std::streamsize>(head.size()));
   out.write(reinterpret_cast<const char*>(data.data()), static_cast<std::streamsize>(data.size()));
+}
+
+std::vector<GgufWriter> GgufWriter::split(std::size_t count) const {
+  std::vector<GgufWriter> parts(count);
+  parts[0].metadata_ = metadata_;
+  for (std::size_t i = 0; i < count; ++i) {
+    parts[i].set("split.no", static_cast<std::uint32_t>(i));
+    parts[i].set("split.count", static_cast<std::uint32_t>(count));
+    parts[i].set("split.tensors.count", static_cast<std::int32_t>(tensors_.size()));
+    const std::size_t begin = tensors_.size() * i / count, end = tensors_.size() * (i + 1) / count;
+    for (std::size_t t = begin; t < end; ++t) parts[i].add_tensor(tensors_[t]);
+  }
+  return parts;
+}
+
+std::filesystem::path GgufWriter::write_parts(std::span<const GgufWriter> parts, const std::filesystem::path& whole) {
+  const auto path = [&](std::size_t part) {
+    return whole.parent_path() / fmt::format("{}-{:05}-of-{:05}.gguf", whole.stem().string(), part, parts.size());
+  };
+  for (std::size_t i = 0; i < parts.size(); ++i) parts[i].write(path(i + 1));
+  return path(1);
 }
 
 }  // namespace pipespec::testing

@@ -38,6 +38,12 @@ class GgufWriter {
 
   void write(const std::filesystem::path& path) const;
 
+  /// What llama.cpp's gguf-split makes of the file: the metadata in the first of `count` parts, the tensors divided.
+  std::vector<GgufWriter> split(std::size_t count) const;
+
+  /// Writes the parts beside `whole`, NAME.gguf, as NAME-00001-of-00003.gguf and so on; returns the first one's path.
+  static std::filesystem::path write_parts(std::span<const GgufWriter> parts, const std::filesystem::path& whole);
+
  private:
   std::map<std::string, Value> metadata_;
   std::vector<Tensor> tensors_;
