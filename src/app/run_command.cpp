@@ -96,7 +96,7 @@ void Run::open_files() {
   const config::RunConfig& config = job_.config;
   std::array<std::int64_t, 1> positions{};
   together(job_.world, [&] {
-    files_ = open_stage(config, job_.stage());
+    files_ = open_stage(config, job_.stage(), Purpose::run);
     if (!job_.is_target_leader()) return;
     const Position context = files_.checkpoint->architecture().context;
     target_.samples = read_tasks(config, *files_.tokenizer, context);
