@@ -113,8 +113,7 @@ std::vector<std::int64_t> print_ranks(const config::RunConfig& config, const std
   for (int rank = 0; rank < topology.ranks(); ++rank) {
     const comm::Place place = topology.place(rank);
     const config::StageConfig& stage = config.stages[place.stage.value];
-    const std::string name =
-        topology.shards(place.stage) > 1 ? fmt::format("{}.{}", stage.name, place.shard) : stage.name;
+    const std::string name = rank_name(config, topology, rank);
     const RankSite& site = sites[rank];
     fmt::print("{:>4}  {:<14} {:<{}} {:>{}} ", rank, name, site.host, host_width, site.cpus, cpus_width);
     if (const auto& checkpoint = files[place.stage.value].checkpoint) {

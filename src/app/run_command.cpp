@@ -12,6 +12,7 @@
 #include "app/exit_status.hpp"
 #include "app/experiment.hpp"
 #include "app/job.hpp"
+#include "app/loading.hpp"
 #include "app/progress.hpp"
 #include "app/provenance.hpp"
 #include "app/run_queue.hpp"
@@ -129,6 +130,7 @@ bool Run::is_anything_left() {
 
 void Run::load() {
   together(job_.world, [&] { rank_.emplace(job_, files_, positions_); });
+  log_loading(job_, files_, *rank_);
 }
 
 void Run::begin_journal() {
@@ -137,7 +139,7 @@ void Run::begin_journal() {
   job_.world.broadcast(attempt, job_.topology.target_leader());
   const double zero = job_.world.gather_all(steady_seconds())[0];  // rank 0's clock
   clock_.emplace(zero + offset);
-  results::Provenance provenance = gather_provenance(job_, offset);
+  results::Provenance provenance = gather_provenance(job_, offset, rank_->bytes_read());
   provenance.inputs = target_.inputs;
   together(job_.world, [&] {
     if (!job_.place.is_leader()) return;

@@ -50,6 +50,9 @@ class StageRank {
   /// Of a rank that does not lead its stage: computes what the leader says until the leader releases it.
   void serve(const comm::OnPoll& on_poll);
 
+  /// Bytes of the checkpoint that loading has read; 0 without a model.
+  std::int64_t bytes_read() const { return shard_ ? shard_->bytes_read() : 0; }
+
   /// Of the leader: ends the others' serve().
   void release_peers();
 

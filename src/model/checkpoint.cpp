@@ -106,4 +106,11 @@ const StoredTensor& Checkpoint::tensor(TensorRole role, int layer) const {
   return tensors_[static_cast<std::size_t>(layer) * layer_role_count + static_cast<std::size_t>(within)];
 }
 
+std::int64_t Checkpoint::stored_bytes() const {
+  std::size_t bytes = 0;
+  for (const StoredTensor& tensor : tensors_) bytes += tensor.bytes.size();
+  if (architecture_.head == HeadWeights::tied) bytes -= tensor(TensorRole::head).bytes.size();
+  return static_cast<std::int64_t>(bytes);
+}
+
 }  // namespace pipespec::model

@@ -93,6 +93,9 @@ class Checkpoint {
   const Architecture& architecture() const { return architecture_; }
   bool has_weights() const { return mapping_ != nullptr; }  ///< false: an outline
 
+  /// Bytes of all tensors as stored; those of a tied head count once.
+  std::int64_t stored_bytes() const;
+
   /// `layer` counts only for the roles of a layer. Requires has_role().
   const StoredTensor& tensor(TensorRole role, int layer = 0) const;
 
