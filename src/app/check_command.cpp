@@ -9,6 +9,7 @@
 #include "app/exit_status.hpp"
 #include "app/job.hpp"
 #include "app/placement.hpp"
+#include "app/process_memory.hpp"
 #include "app/stage_rank.hpp"
 #include "app/workload.hpp"
 #include "core/error.hpp"
@@ -179,6 +180,8 @@ void check(const RunArguments& arguments, const std::vector<RankSite>& launched)
   print_workload(config, files, workload);
   fmt::print("\n");
   print_cards(print_ranks(config, files, topology, sites, workload.positions));
+  fmt::print("on the host, a rank takes {:.1f} MiB besides, for the program, its libraries and the vocabulary\n",
+             process_memory().resident / mib);
   fmt::print("\nexperiments:\n");
   print_experiments(config, topology, sites);
   fmt::print("\n{} samples in {} tasks, {} experiments\n", workload.samples, config.tasks.size(),

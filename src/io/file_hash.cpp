@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 #include <openssl/evp.h>
 
+#include <algorithm>
 #include <array>
+#include <memory>
 #include <set>
 #include <span>
 
@@ -14,30 +16,61 @@ namespace pipespec::io {
 
 namespace {
 
-std::string sha256(std::span<const std::byte> bytes) {
-  std::array<unsigned char, 32> digest{};
-  unsigned int length = 0;
-  const int done = EVP_Digest(bytes.data(), bytes.size(), digest.data(), &length, EVP_sha256(), nullptr);
-  expect(done == 1 && length == digest.size(), "libcrypto computes SHA-256");
-  std::string hexadecimal;
-  for (const unsigned char byte : digest) hexadecimal += fmt::format("{:02x}", byte);
-  return hexadecimal;
+/// SHA-256 of bytes that come in pieces.
+class Sha256 {
+ public:
+  Sha256() {
+    expect(context_ && EVP_DigestInit_ex(context_.get(), EVP_sha256(), nullptr) == 1, "libcrypto has SHA-256");
+  }
+
+  void add(std::span<const std::byte> bytes) {
+    expect(EVP_DigestUpdate(context_.get(), bytes.data(), bytes.size()) == 1, "libcrypto computes SHA-256");
+  }
+
+  std::string hexadecimal() {
+    std::array<unsigned char, 32> digest{};
+    unsigned int length = 0;
+    const int done = EVP_DigestFinal_ex(context_.get(), digest.data(), &length);
+    expect(done == 1 && length == digest.size(), "libcrypto computes SHA-256");
+    std::string text;
+    for (const unsigned char byte : digest) text += fmt::format("{:02x}", byte);
+    return text;
+  }
+
+ private:
+  std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context_{EVP_MD_CTX_new(), &EVP_MD_CTX_free};
+};
+
+/// Of a file, which may be larger than the memory: what has been read is given back.
+std::string sha256_of_file(const std::filesystem::path& path) {
+  constexpr std::size_t piece = std::size_t{4} << 20;
+  const MappedFile file(path);
+  Sha256 hash;
+  for (std::span<const std::byte> left = file.bytes(); !left.empty();) {
+    const auto next = left.first(std::min(piece, left.size()));
+    hash.add(next);
+    release_pages(next);
+    left = left.subspan(next.size());
+  }
+  return hash.hexadecimal();
 }
 
 }  // namespace
 
 std::string sha256_of(const std::filesystem::path& path) {
-  if (!std::filesystem::is_directory(path)) return sha256(MappedFile(path).bytes());
+  if (!std::filesystem::is_directory(path)) return sha256_of_file(path);
   std::set<std::string> names;
   for (const auto& entry : std::filesystem::directory_iterator(path)) {
     if (entry.is_regular_file()) names.insert(entry.path().filename().string());
   }
-  std::string lines;
+  Sha256 lines;
   for (const std::string& name : names) {
     const bool is_empty = std::filesystem::file_size(path / name) == 0;  // nothing to map
-    lines += fmt::format("{}  {}\n", is_empty ? sha256({}) : sha256_of(path / name), name);
+    const std::string line =
+        fmt::format("{}  {}\n", is_empty ? Sha256().hexadecimal() : sha256_of_file(path / name), name);
+    lines.add(std::as_bytes(std::span(line)));
   }
-  return sha256(std::as_bytes(std::span(lines)));
+  return lines.hexadecimal();
 }
 
 }  // namespace pipespec::io

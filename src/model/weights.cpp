@@ -7,16 +7,19 @@
 #include <utility>
 
 #include "core/error.hpp"
+#include "io/mapped_file.hpp"
 #include "ops/dequantize.hpp"
 
 namespace pipespec::model {
 namespace {
 
 /// The part of a stored tensor that a rank reads: of every row of the part, the whole blocks that hold its columns.
-/// Counts what it hands out. One thread at a time.
+/// Counts what it hands out, and gives the pages of the mapped file back when it is done with them, so that weights do
+/// not take memory twice. One thread at a time.
 class StoredPart {
  public:
-  StoredPart(const StoredTensor& tensor, const MatrixPart& part) : tensor_(tensor), part_(part) {
+  StoredPart(const StoredTensor& tensor, const MatrixPart& part)
+      : tensor_(tensor), part_(part), held_(part.rows.begin) {
     const std::int64_t length = ops::block_format(tensor.type).length;
     const Range blocks{part.cols.begin / length, (part.cols.end + length - 1) / length};
     stride_ = ops::row_bytes(tensor.type, tensor.extents.cols);
@@ -26,11 +29,16 @@ class StoredPart {
     first_ = static_cast<std::size_t>(part.cols.begin - blocks.begin * length);
   }
 
+  ~StoredPart() { release_up_to(part_.rows.end); }
+  StoredPart(const StoredPart&) = delete;
+  StoredPart& operator=(const StoredPart&) = delete;
+
   std::int64_t rows() const { return part_.rows.size(); }
   std::int64_t cols() const { return part_.cols.size(); }
 
-  /// The stored blocks of the part's `row`.
+  /// The stored blocks of the part's `row`; rows are asked for in ascending order.
   std::span<const std::byte> row(std::int64_t row) {
+    if ((part_.rows.begin + row - held_) * stride_ >= most_held) release_up_to(part_.rows.begin + row);
     bytes_read_ += size_;
     return tensor_.bytes.subspan(static_cast<std::size_t>((part_.rows.begin + row) * stride_ + begin_),
                                  static_cast<std::size_t>(size_));
@@ -45,11 +53,20 @@ class StoredPart {
   std::int64_t bytes_read() const { return bytes_read_; }
 
  private:
+  static constexpr std::int64_t most_held = std::int64_t{1} << 20;  // bytes of the file
+
+  void release_up_to(std::int64_t row) {
+    io::release_pages(tensor_.bytes.subspan(static_cast<std::size_t>(held_ * stride_),
+                                            static_cast<std::size_t>((row - held_) * stride_)));
+    held_ = row;
+  }
+
   const StoredTensor& tensor_;
   MatrixPart part_;
   std::int64_t stride_ = 0, begin_ = 0, size_ = 0;  // bytes: of a row, before and of the blocks
   std::vector<float> wide_;                         // the blocks of one row
   std::size_t first_ = 0;                           // the part's first column in them
+  std::int64_t held_ = 0;                           // the first of the tensor's rows whose pages may be in memory
   std::int64_t bytes_read_ = 0;
 };
 
