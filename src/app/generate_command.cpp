@@ -120,7 +120,7 @@ int generate_command(const comm::Communicator& world, const GenerateArguments& a
   std::array<std::int64_t, 1> positions{};
   together(world, [&] {
     index = experiment_index(job.config, arguments);
-    files = open_stage(job.config, job.stage());
+    files = open_stage(job.config, job.stage(), Purpose::run);
     if (!job.is_target_leader()) return;
     std::vector<Token> prompt = encode_prompt(arguments, job.config, *files.tokenizer);
     const Position context = files.checkpoint->architecture().context;

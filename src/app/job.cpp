@@ -5,6 +5,12 @@
 
 namespace pipespec::app {
 
+std::string rank_name(const config::RunConfig& config, const comm::Topology& topology, int rank) {
+  const comm::Place place = topology.place(rank);
+  const std::string& stage = config.stages[place.stage.value].name;
+  return topology.shards(place.stage) > 1 ? fmt::format("{}.{}", stage, place.shard) : stage;
+}
+
 comm::Topology topology_of(const config::RunConfig& config) {
   std::vector<int> ranks;
   for (const config::StageConfig& stage : config.stages) ranks.push_back(stage.tensor_parallel);

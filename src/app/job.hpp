@@ -21,6 +21,9 @@ struct Job {
   bool is_target_leader() const { return world.rank() == topology.target_leader(); }
 };
 
+/// "draft", or "target.1" for a rank that shares its stage.
+std::string rank_name(const config::RunConfig& config, const comm::Topology& topology, int rank);
+
 /// Ranks of every stage, in order.
 comm::Topology topology_of(const config::RunConfig& config);
 

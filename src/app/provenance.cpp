@@ -43,7 +43,7 @@ results::Inputs hash_inputs(const config::RunConfig& config) {
   return inputs;
 }
 
-results::Provenance gather_provenance(const Job& job, double clock_offset) {
+results::Provenance gather_provenance(const Job& job, double clock_offset, std::int64_t bytes_read) {
   results::Provenance provenance = results::provenance_of_build();
   provenance.mpi = comm::mpi_library();
   provenance.slurm_job = slurm_job();
@@ -51,6 +51,7 @@ results::Provenance gather_provenance(const Job& job, double clock_offset) {
   provenance.devices =
       job.world.gather_all(fmt::format("{}, {}", device::Device::host().name(), ops::instruction_set()));
   provenance.clock_offsets = job.world.gather_all(clock_offset);
+  provenance.bytes_read = job.world.gather_all(bytes_read);
   return provenance;
 }
 

@@ -12,6 +12,7 @@
 #include "app/exit_status.hpp"
 #include "app/experiment.hpp"
 #include "app/job.hpp"
+#include "app/loading.hpp"
 #include "app/progress.hpp"
 #include "app/provenance.hpp"
 #include "app/run_queue.hpp"
@@ -67,7 +68,7 @@ class Run {
   Position positions_ = 0;
   std::vector<Token> end_tokens_;
   std::vector<RankSite> sites_;
-  std::optional<StageRank> rank_;
+  std::optional<LoadedRank> rank_;
   std::optional<RunClock> clock_;
   std::optional<results::Journal> journal_;
   comm::WordChannel channel_;
@@ -96,7 +97,7 @@ void Run::open_files() {
   const config::RunConfig& config = job_.config;
   std::array<std::int64_t, 1> positions{};
   together(job_.world, [&] {
-    files_ = open_stage(config, job_.stage());
+    files_ = open_stage(config, job_.stage(), Purpose::run);
     if (!job_.is_target_leader()) return;
     const Position context = files_.checkpoint->architecture().context;
     target_.samples = read_tasks(config, *files_.tokenizer, context);
@@ -129,6 +130,7 @@ bool Run::is_anything_left() {
 
 void Run::load() {
   together(job_.world, [&] { rank_.emplace(job_, files_, positions_); });
+  rank_->log_reading(job_);
 }
 
 void Run::begin_journal() {
@@ -137,7 +139,7 @@ void Run::begin_journal() {
   job_.world.broadcast(attempt, job_.topology.target_leader());
   const double zero = job_.world.gather_all(steady_seconds())[0];  // rank 0's clock
   clock_.emplace(zero + offset);
-  results::Provenance provenance = gather_provenance(job_, offset);
+  results::Provenance provenance = gather_provenance(job_, offset, (*rank_)->bytes_read());
   provenance.inputs = target_.inputs;
   together(job_.world, [&] {
     if (!job_.place.is_leader()) return;
@@ -185,7 +187,7 @@ void Run::experiment(int index, SequenceId& newest, Progress* progress) {
                                [this] { return is_stopped(); }, [this] { return is_late(); }});
     queue.emplace(*context, index, target_.todo[index]);
   }
-  const Participant participant{job_, sites_, end_tokens_, *rank_, channel_, *clock_};
+  const Participant participant{job_, sites_, end_tokens_, **rank_, channel_, *clock_};
   const auto keep_trace = [this](SequenceId sequence, const StageTrace& trace) {
     journal_->add(trace, sequence);
     if (!job_.is_target_leader()) journal_->commit();  // the target's goes to the disk with its sample
@@ -199,6 +201,7 @@ int Run::conclude() {
     if (journal_) journal_->commit();
   });
   stop_board_.close();
+  if (rank_) rank_->log_memory(job_);
   std::array<std::int64_t, 1> is_complete{};
   together(job_.world, [&] {
     if (!job_.is_target_leader()) return;

@@ -49,22 +49,25 @@ std::vector<int> ranks_but(int excluded, int size) {
 
 }  // namespace
 
-StageFiles open_stage(const config::RunConfig& config, const config::StageConfig& stage) try {
+StageFiles open_stage(const config::RunConfig& config, const config::StageConfig& stage, Purpose purpose) try {
   StageFiles files;
   if (stage.drafter != DrafterKind::model) return files;
-  files.checkpoint = model::Checkpoint::open(stage.model);
+  const bool is_plan = purpose == Purpose::plan;
+  files.checkpoint = is_plan ? model::Checkpoint::outline(stage.model) : model::Checkpoint::open(stage.model);
+  const model::Architecture& architecture = files.checkpoint->architecture();
+  model::check_weight_format(*files.checkpoint, weight_format(stage.weights));
+  model::select_layers(stage.layers.value_or(std::vector<int>()), architecture.layers, stage.model);
+  if (is_plan && !text::has_tokenizer(stage.model)) return files;
   files.tokenizer = text::load_tokenizer(stage.model);
-  const int known = files.tokenizer->vocabulary_size(), computed = files.checkpoint->architecture().vocabulary;
-  validate(known <= computed, "{} has a tokenizer of {} tokens and a model of {}: get the files again", stage.model,
-           known, computed);
+  const int known = files.tokenizer->vocabulary_size();
+  validate(known <= architecture.vocabulary, "{} has a tokenizer of {} tokens and a model of {}: get the files again",
+           stage.model, known, architecture.vocabulary);
   validate(
       !files.tokenizer->end_tokens().empty(),
       "{} names no end token (generation_config.json, config.json or tokenizer_config.json do): get the files again",
       stage.model);
-  model::check_weight_format(*files.checkpoint, weight_format(stage.weights));
-  model::select_layers(stage.layers.value_or(std::vector<int>()), files.checkpoint->architecture().layers, stage.model);
   const config::StageConfig& target = config.stages.back();
-  if (stage.model == target.model) return files;
+  if (stage.model == target.model || (is_plan && !text::has_tokenizer(target.model))) return files;
   const auto difference = text::vocabulary_difference(*files.tokenizer, *text::load_tokenizer(target.model));
   validate(!difference, "the vocabulary of {} is not that of the target {} ({}): draft with a model of the same family",
            stage.model, target.model, difference.value_or(""));

@@ -16,15 +16,19 @@
 
 namespace pipespec::app {
 
+/// What a model's files are opened for. A plan is content with a folder that holds `config.json` alone.
+enum class Purpose { run, plan };
+
 /// The files of a rank's stage, opened and checked against the target's; no weights are loaded. Empty for a drafter
 /// without a model.
 struct StageFiles {
-  std::shared_ptr<const model::Checkpoint> checkpoint;
-  std::unique_ptr<const text::Tokenizer> tokenizer;
+  std::shared_ptr<const model::Checkpoint> checkpoint;  ///< for a plan, perhaps an outline
+  std::unique_ptr<const text::Tokenizer> tokenizer;     ///< for a plan, null where the folder holds none
 };
 
-/// Opens the model of a stage. UserError if it cannot be run as configured, or if its vocabulary is not the target's.
-StageFiles open_stage(const config::RunConfig& config, const config::StageConfig& stage);
+/// Opens the model of a stage. UserError if it cannot be run as configured, or if its vocabulary is not the target's
+/// (as far as both have a tokenizer).
+StageFiles open_stage(const config::RunConfig& config, const config::StageConfig& stage, Purpose purpose);
 
 /// How the configuration wants a stage's model to run.
 model::ModelOptions model_options(const config::RunConfig& config, const config::StageConfig& stage, Position context);
@@ -45,6 +49,9 @@ class StageRank {
 
   /// Of a rank that does not lead its stage: computes what the leader says until the leader releases it.
   void serve(const comm::OnPoll& on_poll);
+
+  /// Bytes of the checkpoint that loading has read; 0 without a model.
+  std::int64_t bytes_read() const { return shard_ ? shard_->bytes_read() : 0; }
 
   /// Of the leader: ends the others' serve().
   void release_peers();

@@ -9,11 +9,22 @@ namespace pipespec::app {
 
 namespace {
 
+std::optional<tasks::SampleRange> range_of(const config::TaskConfig& task) {
+  if (!task.samples) return std::nullopt;
+  return tasks::SampleRange{task.samples->first, task.samples->last};
+}
+
+/// What `read` returns; its errors say which task asked for the file, which the reader does not know.
+template <class Read>
+auto of_task(const config::TaskConfig& task, Read&& read) try {
+  return read();
+} catch (const UserError& error) {
+  reject("{}: {}", task.where, error.what());
+}
+
 std::vector<tasks::Sample> read_task(const config::TaskConfig& task, const text::Tokenizer& tokenizer,
-                                     std::optional<text::ChatFormat> chat, Position target_context) try {
-  std::optional<tasks::SampleRange> range;
-  if (task.samples) range = {task.samples->first, task.samples->last};
-  auto samples = tasks::read_samples(tasks::preset_from_name(task.preset), task.file, range, tokenizer, chat);
+                                     std::optional<text::ChatFormat> chat, Position target_context) {
+  auto samples = tasks::read_samples(tasks::preset_from_name(task.preset), task.file, range_of(task), tokenizer, chat);
   for (const tasks::Sample& sample : samples) {
     validate(std::ssize(sample.prompt) < target_context,
              "the prompt of sample \"{}\" has {} tokens (the target's context is {}): leave it out with `samples:`, "
@@ -21,8 +32,12 @@ std::vector<tasks::Sample> read_task(const config::TaskConfig& task, const text:
              sample.id, sample.prompt.size(), target_context);
   }
   return samples;
-} catch (const UserError& error) {
-  reject("{}: {}", task.where, error.what());  // the reader does not know who asked for the file
+}
+
+/// The most positions the stage can hold.
+Position context_limit(const config::StageConfig& stage, const StageFiles& files) {
+  const Position trained = files.checkpoint->architecture().context;
+  return stage.context > 0 ? std::min<Position>(stage.context, trained) : trained;
 }
 
 }  // namespace
@@ -45,8 +60,23 @@ std::vector<std::vector<tasks::Sample>> read_tasks(const config::RunConfig& conf
                                                    Position target_context) {
   std::vector<std::vector<tasks::Sample>> all;
   for (const config::TaskConfig& task : config.tasks)
-    all.push_back(read_task(task, tokenizer, chat_format_of(config), target_context));
+    all.push_back(of_task(task, [&] { return read_task(task, tokenizer, chat_format_of(config), target_context); }));
   return all;
+}
+
+std::int64_t count_samples(const config::RunConfig& config) {
+  std::int64_t count = 0;
+  for (const config::TaskConfig& task : config.tasks)
+    count += of_task(
+        task, [&] { return tasks::count_samples(tasks::preset_from_name(task.preset), task.file, range_of(task)); });
+  return count;
+}
+
+Position most_positions(const config::RunConfig& config, const std::vector<StageFiles>& files) {
+  Position most = context_limit(config.stages.back(), files.back());
+  for (std::size_t s = 0; s < files.size(); ++s)
+    if (files[s].checkpoint) most = std::min(most, context_limit(config.stages[s], files[s]));
+  return most;
 }
 
 Position positions_needed(const std::vector<std::vector<tasks::Sample>>& samples, int max_new_tokens,
@@ -60,8 +90,7 @@ Position positions_needed(const std::vector<std::vector<tasks::Sample>>& samples
 
 void check_context(const config::StageConfig& stage, const StageFiles& files, Position positions) {
   if (!files.checkpoint) return;
-  const Position trained = files.checkpoint->architecture().context;
-  const Position limit = stage.context > 0 ? std::min<Position>(stage.context, trained) : trained;
+  const Position limit = context_limit(stage, files);
   validate(positions <= limit,
            "{}: the samples take up to {} positions (the stage has {}): lower generation.max_new_tokens, leave long "
            "prompts out, or take a model with a longer context",

@@ -24,6 +24,12 @@ std::vector<std::vector<tasks::Sample>> read_tasks(const config::RunConfig& conf
 Position positions_needed(const std::vector<std::vector<tasks::Sample>>& samples, int max_new_tokens,
                           Position target_context);
 
+/// How many samples there are, read without a tokenizer. UserError if a data set is wrong.
+std::int64_t count_samples(const config::RunConfig& config);
+
+/// The most positions that every stage can hold, `files` [stage].
+Position most_positions(const config::RunConfig& config, const std::vector<StageFiles>& files);
+
 /// UserError if this stage cannot hold `positions`.
 void check_context(const config::StageConfig& stage, const StageFiles& files, Position positions);
 

@@ -85,7 +85,8 @@ std::vector<int> read_layers(const Reader& list) {
   return layers;
 }
 
-StageConfig read_stage(const Reader& reader) {
+/// `models` is the folder that a relative path of a model counts from; empty: the working directory.
+StageConfig read_stage(const Reader& reader, const std::filesystem::path& models) {
   reader.require_keys({"name", "drafter", "model", "layers", "tensor_parallel", "weights", "kv_cache", "threads",
                        "context", "min_match", "max_match", "max_tokens"});
   StageConfig stage;
@@ -97,7 +98,7 @@ StageConfig read_stage(const Reader& reader) {
     return stage;
   }
   refuse_keys(reader, {"min_match", "max_match", "max_tokens"}, "a stage with drafter: prompt_lookup");
-  stage.model = reader.at("model", "a stage without one needs drafter: prompt_lookup").text();
+  stage.model = models / reader.at("model", "a stage without one needs drafter: prompt_lookup").text();
   if (const auto layers = reader.find("layers")) stage.layers = read_layers(*layers);
   read_integer(reader, "tensor_parallel", 1, max_ranks, stage.tensor_parallel);
   if (const auto weights = reader.find("weights")) stage.weights = weights->choice(weights_choices);
@@ -107,11 +108,11 @@ StageConfig read_stage(const Reader& reader) {
   return stage;
 }
 
-std::vector<StageConfig> read_stages(const Reader& list) {
+std::vector<StageConfig> read_stages(const Reader& list, const std::filesystem::path& models) {
   std::vector<StageConfig> stages;
   const std::vector<Reader> items = list.items();
   for (const Reader& item : items) {
-    stages.push_back(read_stage(item));
+    stages.push_back(read_stage(item, models));
     const auto twin = std::ranges::find(stages, stages.back().name, &StageConfig::name);
     if (twin != stages.end() - 1)
       item.at("name", "").fail("'{}' is taken (stages.{} has it): choose another", twin->name, twin - stages.begin());
@@ -274,8 +275,8 @@ std::vector<ExperimentConfig> read_experiments(const Reader& list, const std::ve
 // --------------------------------------------------------------------------------------------------------
 
 RunConfig read_run(const Reader& root) {
-  root.require_keys({"name", "output", "seed", "backend", "stages", "replicas", "sequences_in_flight", "tasks",
-                     "generation", "experiments", "limits"});
+  root.require_keys({"name", "output", "seed", "backend", "models", "stages", "replicas", "sequences_in_flight",
+                     "tasks", "generation", "experiments", "limits"});
   RunConfig config;
   config.name = root.at("name", "a run is called by its name").word();
   const auto output = root.find("output");
@@ -285,7 +286,9 @@ RunConfig read_run(const Reader& root) {
     refuse_unavailable(*backend, {"cuda"}, "host");
     config.backend = backend->choice(backend_choices);
   }
-  config.stages = read_stages(root.at("stages", "the models, from the cheapest drafter to the target"));
+  const auto models = root.find("models");
+  config.stages = read_stages(root.at("stages", "the models, from the cheapest drafter to the target"),
+                              models ? models->text() : "");
   config.replicas = read_only_one(root, "replicas");
   config.sequences_in_flight = read_only_one(root, "sequences_in_flight");
   for (const Reader& task : root.at("tasks", "what to decode").items()) config.tasks.push_back(read_task(task));

@@ -32,7 +32,7 @@ struct PromptLookupConfig {
 struct StageConfig {
   std::string name;  ///< unique
   DrafterKind drafter = DrafterKind::model;
-  std::string model;  ///< path, as given: relative to the working directory; empty for a drafter without one
+  std::string model;                       ///< path, relative to the working directory; empty for a drafter without one
   std::optional<std::vector<int>> layers;  ///< the model is cut to these layers, strictly ascending; none: all of them
   int tensor_parallel = 1;                 ///< ranks of the stage
   Weights weights = Weights::native;

@@ -268,6 +268,10 @@ void write_attribute(hid_t object, const std::string& name, std::span<const std:
   write_attribute(object, name, string_type(H5T_VARIABLE).get(), simple_space(std::span(&extent, 1)), pointers.data());
 }
 
+bool has_attribute(hid_t object, const std::string& name) {
+  return PIPESPEC_HDF5(H5Aexists(object, name.c_str())) > 0;
+}
+
 std::string read_text_attribute(hid_t object, const std::string& name) {
   const std::vector<std::string> texts = read_texts_attribute(object, name);
   if (texts.size() != 1) throw Failure(fmt::format("HDF5: attribute '{}' is not a single text", name));

@@ -141,6 +141,7 @@ void write_attribute(hid_t object, const std::string& name, std::span<const std:
 void write_attribute(hid_t object, const std::string& name, std::span<const double> numbers);
 void write_attribute(hid_t object, const std::string& name, std::span<const std::string> texts);
 
+bool has_attribute(hid_t object, const std::string& name);
 std::string read_text_attribute(hid_t object, const std::string& name);
 std::vector<std::int64_t> read_integers_attribute(hid_t object, const std::string& name);
 std::vector<double> read_numbers_attribute(hid_t object, const std::string& name);

@@ -26,4 +26,8 @@ class MappedFile {
   std::span<const std::byte> bytes_;
 };
 
+/// Takes the pages that hold `mapped`, bytes of a MappedFile, out of this process's memory. They stay valid: a touch
+/// brings a page back, as a rule from the system's cache.
+void release_pages(std::span<const std::byte> mapped);
+
 }  // namespace pipespec::io

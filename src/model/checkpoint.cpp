@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "core/error.hpp"
+#include "io/safetensors.hpp"
 #include "model/gguf_checkpoint.hpp"
 #include "model/hf_checkpoint.hpp"
 #include "ops/dequantize.hpp"
@@ -56,6 +57,16 @@ Extents extents_of(const Architecture& a, TensorRole role) {
   throw ContractError("unknown tensor role");
 }
 
+std::int64_t parameter_count(const Architecture& a) {
+  const auto count = [&](TensorRole role) {
+    const Extents extents = extents_of(a, role);
+    return has_role(a, role) ? extents.rows * extents.cols : 0;
+  };
+  std::int64_t layer = 0, whole = 0;
+  for (int role = 0; role < role_count; ++role) (role < layer_role_count ? layer : whole) += count(TensorRole(role));
+  return a.layers * layer + whole - (a.head == HeadWeights::tied ? count(TensorRole::head) : 0);
+}
+
 std::vector<float> read_vector(const StoredTensor& tensor) {
   std::vector<float> values(static_cast<std::size_t>(tensor.extents.cols));
   ops::dequantize_row(tensor.type, tensor.bytes, values);
@@ -68,6 +79,11 @@ Architecture read_architecture(const std::filesystem::path& path) {
 
 std::shared_ptr<const Checkpoint> Checkpoint::open(const std::filesystem::path& path) {
   return std::filesystem::is_directory(path) ? open_hf_checkpoint(path) : open_gguf_checkpoint(path);
+}
+
+std::shared_ptr<const Checkpoint> Checkpoint::outline(const std::filesystem::path& path) {
+  const bool has_weights = !std::filesystem::is_directory(path) || io::SafetensorsFolder::is_there(path);
+  return has_weights ? open(path) : outline_hf_checkpoint(path);
 }
 
 Checkpoint::Checkpoint(std::string source, Architecture architecture, std::vector<StoredTensor> tensors,
@@ -88,6 +104,13 @@ const StoredTensor& Checkpoint::tensor(TensorRole role, int layer) const {
   expect(layer >= 0 && layer <= architecture_.layers, "the layer exists");
   const int within = index >= layer_role_count ? index - layer_role_count : index;
   return tensors_[static_cast<std::size_t>(layer) * layer_role_count + static_cast<std::size_t>(within)];
+}
+
+std::int64_t Checkpoint::stored_bytes() const {
+  std::size_t bytes = 0;
+  for (const StoredTensor& tensor : tensors_) bytes += tensor.bytes.size();
+  if (architecture_.head == HeadWeights::tied) bytes -= tensor(TensorRole::head).bytes.size();
+  return static_cast<std::int64_t>(bytes);
 }
 
 }  // namespace pipespec::model

@@ -105,39 +105,69 @@ bool is_redundant(const Architecture& a, const std::string& name) {
   return name.ends_with(".rotary_emb.inv_freq") || (a.head == HeadWeights::tied && name == head_name);
 }
 
+std::filesystem::path config_of(const std::filesystem::path& folder) {
+  return folder / "config.json";
+}
+
+/// What `find` knows of every tensor of the architecture, in the order of a Checkpoint; it is given the tensor's name
+/// and extents.
+template <class Find>
+std::vector<StoredTensor> tensors_of(const Architecture& a, Find&& find) {
+  std::vector<StoredTensor> tensors;
+  const auto take = [&](int index, int layer) {
+    const auto role = static_cast<TensorRole>(index);
+    tensors.push_back(has_role(a, role) ? find(tensor_name(a, role, layer), extents_of(a, role)) : StoredTensor());
+  };
+  for (int layer = 0; layer < a.layers; ++layer)
+    for (int role = 0; role < layer_role_count; ++role) take(role, layer);
+  for (int role = layer_role_count; role < role_count; ++role) take(role, 0);
+  return tensors;
+}
+
+nlohmann::json read_config(const std::filesystem::path& folder) {
+  const std::filesystem::path config = config_of(folder);
+  validate(std::filesystem::exists(config), "{} holds no config.json (it is no model folder): check the path",
+           folder.string());
+  return io::read_json_file(config);
+}
+
 }  // namespace
 
 Architecture read_hf_architecture(const std::filesystem::path& folder) {
-  const std::filesystem::path config = folder / "config.json";
-  validate(std::filesystem::exists(config), "{} holds no config.json (it is no model folder): check the path",
-           folder.string());
-  return architecture_of(io::read_json_file(config), config.string());
+  return architecture_of(read_config(folder), config_of(folder).string());
 }
 
 std::shared_ptr<const Checkpoint> open_hf_checkpoint(const std::filesystem::path& path) {
   const std::string source = path.string();
   Architecture architecture = read_hf_architecture(path);
   validate(SafetensorsFolder::is_there(path),
-           "{} holds neither model.safetensors nor model.safetensors.index.json: get the weights", source);
+           "{} holds no weights (neither model.safetensors nor model.safetensors.index.json; config.json alone is "
+           "enough for check only): get the checkpoint and name its folder",
+           source);
   auto folder = std::make_shared<const SafetensorsFolder>(path);
-  std::vector<StoredTensor> tensors;
   std::set<std::string> used;
-  const auto take = [&](int index, int layer) {
-    const auto role = static_cast<TensorRole>(index);
-    tensors.emplace_back();
-    if (!has_role(architecture, role)) return;
-    const std::string name = tensor_name(architecture, role, layer);
-    tensors.back() = stored_tensor(*folder, name, extents_of(architecture, role), source);
+  std::vector<StoredTensor> tensors = tensors_of(architecture, [&](const std::string& name, Extents expected) {
     used.insert(name);
-  };
-  for (int layer = 0; layer < architecture.layers; ++layer)
-    for (int role = 0; role < layer_role_count; ++role) take(role, layer);
-  for (int role = layer_role_count; role < role_count; ++role) take(role, 0);
+    return stored_tensor(*folder, name, expected, source);
+  });
   for (const SafetensorsTensor& tensor : folder->tensors())
     validate(used.contains(tensor.name) || is_redundant(architecture, tensor.name),
              "{} holds the tensor {} (not part of the model that config.json describes): choose another model", source,
              io::printable(tensor.name));
   return std::make_shared<const Checkpoint>(source, std::move(architecture), std::move(tensors), std::move(folder));
+}
+
+std::shared_ptr<const Checkpoint> outline_hf_checkpoint(const std::filesystem::path& folder) {
+  const nlohmann::json config = read_config(folder);
+  Architecture architecture = architecture_of(config, config_of(folder).string());
+  const auto type = weight_type_of(config);
+  validate(type.has_value(),
+           "{} names no type of the weights (its torch_dtype or dtype; without the weights nothing else tells): add it",
+           config_of(folder).string());
+  std::vector<StoredTensor> tensors = tensors_of(architecture, [&](const std::string& name, Extents extents) {
+    return StoredTensor{name, *type, extents, {}};
+  });
+  return std::make_shared<const Checkpoint>(folder.string(), std::move(architecture), std::move(tensors), nullptr);
 }
 
 }  // namespace pipespec::model

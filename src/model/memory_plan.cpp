@@ -36,6 +36,7 @@ MemoryPlan memory_plan(const Checkpoint& checkpoint, const ModelOptions& options
   const KvCache::Extents cache = cache_extents(checkpoint, options, shard);
   MemoryPlan plan;
   plan.weights = weight_bytes(checkpoint, options, shard);
+  plan.embedding = a.vocabulary * ops::row_bytes(checkpoint.tensor(TensorRole::embedding).type, a.width);
   plan.kv_cache = KvCache::bytes(cache);
   plan.workspace =
       Workspace::bytes(a, shard, Transformer::chunk_rows) + ops::RopeTable::bytes(cache.context, a.head_dim);

@@ -66,6 +66,9 @@ class Transformer final : public LanguageModel {
   /// Bytes of packed weights of this rank: what a pass over one row reads.
   std::int64_t weight_bytes() const;
 
+  /// Bytes of the checkpoint that were read to load this rank's weights. Rows of the embedding are read in passes.
+  std::int64_t bytes_read() const { return weights_.bytes_read; }
+
   /// Multiply-adds of one row in this rank's matrices, without attention.
   std::int64_t multiply_adds_per_row() const;
 

@@ -8,11 +8,69 @@
 #include <utility>
 
 #include "core/error.hpp"
+#include "io/mapped_file.hpp"
 #include "ops/dequantize.hpp"
 #include "ops/quantize.hpp"
 
 namespace pipespec::model {
 namespace {
+
+/// The part of a stored tensor that a rank reads: of every row of the part, the whole blocks that hold its columns.
+/// Counts what it hands out, and gives the pages of the mapped file back when it is done with them, so that weights do
+/// not take memory twice. One thread at a time.
+class StoredPart {
+ public:
+  StoredPart(const StoredTensor& tensor, const MatrixPart& part)
+      : tensor_(tensor), part_(part), held_(part.rows.begin) {
+    const std::int64_t length = ops::block_format(tensor.type).length;
+    const Range blocks{part.cols.begin / length, (part.cols.end + length - 1) / length};
+    stride_ = ops::row_bytes(tensor.type, tensor.extents.cols);
+    begin_ = ops::row_bytes(tensor.type, blocks.begin * length);
+    size_ = ops::row_bytes(tensor.type, blocks.size() * length);
+    wide_.resize(static_cast<std::size_t>(blocks.size() * length));
+    first_ = static_cast<std::size_t>(part.cols.begin - blocks.begin * length);
+  }
+
+  ~StoredPart() { release_up_to(part_.rows.end); }
+  StoredPart(const StoredPart&) = delete;
+  StoredPart& operator=(const StoredPart&) = delete;
+
+  std::int64_t rows() const { return part_.rows.size(); }
+  std::int64_t cols() const { return part_.cols.size(); }
+
+  /// The stored blocks of the part's `row`; rows are asked for in ascending order.
+  std::span<const std::byte> row(std::int64_t row) {
+    if ((part_.rows.begin + row - held_) * stride_ >= most_held) release_up_to(part_.rows.begin + row);
+    bytes_read_ += size_;
+    return tensor_.bytes.subspan(static_cast<std::size_t>((part_.rows.begin + row) * stride_ + begin_),
+                                 static_cast<std::size_t>(size_));
+  }
+
+  /// The part's columns of its `row`, widened; valid until the next call.
+  std::span<const float> widened(std::int64_t row) {
+    ops::dequantize_row(tensor_.type, this->row(row), wide_);
+    return std::span(wide_).subspan(first_, static_cast<std::size_t>(cols()));
+  }
+
+  std::int64_t bytes_read() const { return bytes_read_; }
+
+ private:
+  static constexpr std::int64_t most_held = std::int64_t{1} << 20;  // bytes of the file
+
+  void release_up_to(std::int64_t row) {
+    io::release_pages(tensor_.bytes.subspan(static_cast<std::size_t>(held_ * stride_),
+                                            static_cast<std::size_t>((row - held_) * stride_)));
+    held_ = row;
+  }
+
+  const StoredTensor& tensor_;
+  MatrixPart part_;
+  std::int64_t stride_ = 0, begin_ = 0, size_ = 0;  // bytes: of a row, before and of the blocks
+  std::vector<float> wide_;                         // the blocks of one row
+  std::size_t first_ = 0;                           // the part's first column in them
+  std::int64_t held_ = 0;                           // the first of the tensor's rows whose pages may be in memory
+  std::int64_t bytes_read_ = 0;
+};
 
 /// A matrix to be packed.
 struct Job {
@@ -20,6 +78,7 @@ struct Job {
   MatrixPart part;
   ops::WeightType type;  ///< to pack it in: as stored, bf16, f32, q8_0 or q4_0
   ops::PackedMatrix* packed;
+  std::int64_t bytes_read = 0;  ///< when it is done
 };
 
 /// Writes `values` in `type`; false where it cannot hold one of them.
@@ -29,46 +88,34 @@ bool narrow(ops::WeightType type, std::span<const float> values, std::span<std::
   return true;
 }
 
-/// Packs the part row by row through a widened copy of the blocks of one row that hold the part's columns.
-ops::PackedMatrix convert(const Job& job, std::int64_t stride) {
-  const auto [type, cols] = std::pair(job.tensor->type, job.part.cols);
-  const std::int64_t length = ops::block_format(type).length;
-  const Range blocks{cols.begin / length, (cols.end + length - 1) / length};
-  std::vector<float> wide(static_cast<std::size_t>(blocks.size() * length));
-  const auto part = std::span(wide).subspan(static_cast<std::size_t>(cols.begin - blocks.begin * length),
-                                            static_cast<std::size_t>(cols.size()));
-  std::vector<std::uint16_t> narrowed(static_cast<std::size_t>(ops::row_bytes(job.type, cols.size()) / 2));
-  const std::int64_t first = job.part.rows.begin * stride + ops::row_bytes(type, blocks.begin * length);
-  ops::PackedMatrix packed(job.type, job.part.rows.size(), cols.size());
-  for (std::int64_t row = 0; row < packed.out(); ++row) {
-    ops::dequantize_row(type, job.tensor->bytes.subspan(static_cast<std::size_t>(first + row * stride)), wide);
-    if (job.type == ops::WeightType::f32) {
-      packed.set_row(row, std::as_bytes(part));
-      continue;
+/// Packs the part row by row.
+void pack(Job& job) {
+  StoredPart part(*job.tensor, job.part);
+  ops::PackedMatrix packed(job.type, part.rows(), part.cols());
+  std::vector<std::uint16_t> narrowed(static_cast<std::size_t>(ops::row_bytes(job.type, part.cols()) / 2));
+  for (std::int64_t row = 0; row < part.rows(); ++row) {
+    if (job.type == job.tensor->type) {
+      packed.set_row(row, part.row(row));
+    } else if (job.type == ops::WeightType::f32) {
+      packed.set_row(row, std::as_bytes(part.widened(row)));
+    } else {
+      validate(
+          narrow(job.type, part.widened(row), narrowed),
+          "row {} of tensor {} holds a weight that {} cannot (not finite, or its block's scale is too large for an "
+          "f16): use weights: native",
+          job.part.rows.begin + row, job.tensor->name, ops::to_string(job.type));
+      packed.set_row(row, std::as_bytes(std::span(narrowed)));
     }
-    validate(narrow(job.type, part, narrowed),
-             "row {} of tensor {} holds a weight that {} cannot (not finite, or its block's scale is too large for an "
-             "f16): use weights: native",
-             job.part.rows.begin + row, job.tensor->name, ops::to_string(job.type));
-    packed.set_row(row, std::as_bytes(std::span(narrowed)));
   }
-  return packed;
-}
-
-ops::PackedMatrix pack(const Job& job) {
-  const StoredTensor& tensor = *job.tensor;
-  const std::int64_t stride = ops::row_bytes(tensor.type, tensor.extents.cols);
-  if (job.type != tensor.type) return convert(job, stride);
-  const std::int64_t first = job.part.rows.begin * stride + ops::row_bytes(tensor.type, job.part.cols.begin);
-  return ops::PackedMatrix::pack(job.type, tensor.bytes.subspan(static_cast<std::size_t>(first)), job.part.rows.size(),
-                                 job.part.cols.size(), stride);
+  *job.packed = std::move(packed);
+  job.bytes_read = part.bytes_read();
 }
 
 /// Every thread takes the next job that nobody has taken.
-void run_jobs(const std::vector<Job>& jobs, device::ThreadPool& pool) {
+void run_jobs(std::vector<Job>& jobs, device::ThreadPool& pool) {
   std::atomic<std::size_t> next{0};
   pool.parallel_for(pool.threads(), [&](std::int64_t, std::int64_t) {
-    for (std::size_t i = next++; i < jobs.size(); i = next++) *jobs[i].packed = pack(jobs[i]);
+    for (std::size_t i = next++; i < jobs.size(); i = next++) pack(jobs[i]);
   });
 }
 
@@ -172,9 +219,10 @@ Weights load_weights(const Checkpoint& checkpoint, const Shard& shard, const std
   };
   const auto own_vector = [&](TensorRole role, int layer) {
     if (!has_role(a, role)) return std::vector<float>();
-    const std::vector<float> whole = read_vector(checkpoint.tensor(role, layer));
-    const Range own = part_of(a, shard, role).cols;
-    return std::vector<float>(whole.begin() + own.begin, whole.begin() + own.end);
+    StoredPart part(checkpoint.tensor(role, layer), part_of(a, shard, role));
+    const std::span<const float> own = part.widened(0);
+    weights.bytes_read += part.bytes_read();
+    return std::vector<float>(own.begin(), own.end());
   };
   add(TensorRole::head, 0, weights.head);  // by far the largest, so it goes first
   for (std::size_t i = 0; i < layers.size(); ++i) {
@@ -195,6 +243,7 @@ Weights load_weights(const Checkpoint& checkpoint, const Shard& shard, const std
     add(TensorRole::down, layers[i], to.down);
   }
   run_jobs(jobs, stream.pool());
+  for (const Job& job : jobs) weights.bytes_read += job.bytes_read;
   weights.output_norm = own_vector(TensorRole::output_norm, 0);
   const StoredTensor& embedding = checkpoint.tensor(TensorRole::embedding);
   weights.embedding = {embedding.type, embedding.bytes, embedding.extents.rows, embedding.extents.cols};

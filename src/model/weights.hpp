@@ -71,6 +71,7 @@ struct Weights {
   std::vector<LayerWeights> layers;
   std::vector<float> output_norm;  // [width]
   ops::PackedMatrix head;          // [own vocabulary, width]
+  std::int64_t bytes_read = 0;     ///< of the checkpoint, to pack these
 };
 
 /// Packs the weights of the chosen layers on the stream's threads, row by row. `checkpoint` must outlive the result.

@@ -134,15 +134,4 @@ void PackedMatrix::set_row(std::int64_t row, std::span<const std::byte> stored) 
   place_row(type_, stored.data(), in_, row % width, data_.data() + static_cast<std::size_t>(row / width) * tile_bytes_);
 }
 
-PackedMatrix PackedMatrix::pack(WeightType type, std::span<const std::byte> row_major, std::int64_t rows,
-                                std::int64_t cols, std::int64_t row_stride_bytes) {
-  expect(row_stride_bytes >= row_bytes(type, cols), "stored rows do not overlap");
-  PackedMatrix packed(type, rows, cols);
-  expect(static_cast<std::int64_t>(row_major.size()) >= (rows - 1) * row_stride_bytes + row_bytes(type, cols),
-         "the stored matrix is whole");
-  for (std::int64_t row = 0; row < rows; ++row)
-    packed.set_row(row, row_major.subspan(static_cast<std::size_t>(row * row_stride_bytes)));
-  return packed;
-}
-
 }  // namespace pipespec::ops

@@ -61,12 +61,6 @@ class PackedMatrix {
   /// Takes one stored row of in() weights, of any alignment, as the weights of output `row`.
   void set_row(std::int64_t row, std::span<const std::byte> stored);
 
-  /// Repacks `rows` (outputs) of `cols` (inputs) stored weights; row i starts at row_major[i · row_stride_bytes] with
-  /// any alignment. A shard by inputs is the same call with a later start, fewer `cols` and the whole row's stride;
-  /// both must be multiples of the block length.
-  static PackedMatrix pack(WeightType type, std::span<const std::byte> row_major, std::int64_t rows, std::int64_t cols,
-                           std::int64_t row_stride_bytes);
-
   static constexpr std::int64_t tile_outputs = 16;
 
   std::int64_t out() const { return out_; }

@@ -184,6 +184,7 @@ json to_record(const Provenance& provenance) {
           {"hosts", provenance.hosts},
           {"devices", provenance.devices},
           {"clock_offsets", provenance.clock_offsets},
+          {"bytes_read", provenance.bytes_read},
           {"models", to_json(provenance.inputs.models)},
           {"datasets", to_json(provenance.inputs.datasets)}};
 }
@@ -200,6 +201,7 @@ Provenance provenance_of(const json& record) {
   record.at("hosts").get_to(provenance.hosts);
   record.at("devices").get_to(provenance.devices);
   record.at("clock_offsets").get_to(provenance.clock_offsets);
+  provenance.bytes_read = record.value("bytes_read", provenance.bytes_read);  // journals of schema 1.0 have none
   provenance.inputs.models = input_files(record.at("models"));
   provenance.inputs.datasets = input_files(record.at("datasets"));
   return provenance;

@@ -152,6 +152,8 @@ Provenance read_provenance(hid_t object) {
   provenance.hosts = io::hdf5::read_texts_attribute(object, "hosts");
   provenance.devices = io::hdf5::read_texts_attribute(object, "devices");
   provenance.clock_offsets = io::hdf5::read_numbers_attribute(object, "clock_offsets");
+  if (io::hdf5::has_attribute(object, "bytes_read"))  // since schema 1.1
+    provenance.bytes_read = io::hdf5::read_integers_attribute(object, "bytes_read");
   provenance.inputs.models = read_files(object, "model");
   provenance.inputs.datasets = read_files(object, "dataset");
   return provenance;

@@ -29,16 +29,17 @@ struct Inputs {
 /// Where one attempt at the run (one launch of the job) comes from. The application version, git revision, build and
 /// HDF5 version are filled in by `provenance_of_build`.
 struct Provenance {
-  std::string version;                ///< of the application
-  std::string revision;               ///< git
-  std::string build;                  ///< build type and compiler
-  std::string date;                   ///< ISO 8601, UTC, when the attempt began
-  std::string mpi;                    ///< library and version
-  std::string hdf5;                   ///< version
-  std::string slurm_job;              ///< job id with step, empty outside Slurm
-  std::vector<std::string> hosts;     ///< [rank]
-  std::vector<std::string> devices;   ///< [rank] instruction set, or GPU name and UUID
-  std::vector<double> clock_offsets;  ///< [rank] seconds, own clock minus rank 0's, at the start
+  std::string version;                   ///< of the application
+  std::string revision;                  ///< git
+  std::string build;                     ///< build type and compiler
+  std::string date;                      ///< ISO 8601, UTC, when the attempt began
+  std::string mpi;                       ///< library and version
+  std::string hdf5;                      ///< version
+  std::string slurm_job;                 ///< job id with step, empty outside Slurm
+  std::vector<std::string> hosts;        ///< [rank]
+  std::vector<std::string> devices;      ///< [rank] instruction set, or GPU name and UUID
+  std::vector<double> clock_offsets;     ///< [rank] seconds, own clock minus rank 0's, at the start
+  std::vector<std::int64_t> bytes_read;  ///< [rank] of its model's files, to load its weights
   Inputs inputs;
   friend bool operator==(const Provenance&, const Provenance&) = default;
 };

@@ -162,6 +162,7 @@ void write_provenance(hid_t object, const Provenance& provenance) {
   write_attribute(object, "hosts", provenance.hosts);
   write_attribute(object, "devices", provenance.devices);
   write_attribute(object, "clock_offsets", provenance.clock_offsets);
+  write_attribute(object, "bytes_read", provenance.bytes_read);
   write_files(object, "model", provenance.inputs.models);
   write_files(object, "dataset", provenance.inputs.datasets);
 }

@@ -29,10 +29,13 @@ struct Sample {
   std::vector<Token> prompt;
 };
 
-/// Reads the rows `range` (none: all) of `file`, in the file's order, as prompts of `preset`. The whole file is read
-/// and checked up to the end of the range. UserErrors name file and line: not JSON, a missing or wrong field, an id
-/// that occurs twice, an empty prompt, no rows at all, a range beyond the end. Conversations take the form `chat`
-/// (none: the tokenizer's own).
+/// How many samples the rows `range` (none: all) of `file` make. The whole file is read and checked up to the end of
+/// the range. UserErrors name file and line: not JSON, a missing or wrong field, an id that occurs twice, no rows at
+/// all, a range beyond the end.
+std::int64_t count_samples(Preset preset, const std::filesystem::path& file, std::optional<SampleRange> range);
+
+/// Reads those rows, in the file's order, as prompts of `preset`. UserErrors as count_samples(), and of an empty
+/// prompt. Conversations take the form `chat` (none: the tokenizer's own).
 std::vector<Sample> read_samples(Preset preset, const std::filesystem::path& file, std::optional<SampleRange> range,
                                  const text::Tokenizer& tokenizer, std::optional<text::ChatFormat> chat);
 

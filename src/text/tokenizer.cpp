@@ -14,6 +14,11 @@ std::unique_ptr<const Tokenizer> load_tokenizer(const std::filesystem::path& mod
   return std::filesystem::is_directory(model) ? load_hf_tokenizer(model) : make_tokenizer(io::GgufFile(model));
 }
 
+bool has_tokenizer(const std::filesystem::path& model) {
+  return !std::filesystem::is_directory(model) || std::filesystem::exists(model / "tokenizer.json") ||
+         std::filesystem::exists(model / "tokenizer.model");
+}
+
 std::optional<std::string> vocabulary_difference(const Tokenizer& drafter, const Tokenizer& target) {
   const int common = std::min(drafter.vocabulary_size(), target.vocabulary_size());
   for (Token token = 0; token < common; ++token)

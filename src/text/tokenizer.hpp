@@ -56,6 +56,9 @@ class Tokenizer {
 /// file and what is missing or unknown.
 std::unique_ptr<const Tokenizer> load_tokenizer(const std::filesystem::path& model);
 
+/// Whether the model at `model` comes with a tokenizer: a GGUF file does, a folder may hold `config.json` alone.
+bool has_tokenizer(const std::filesystem::path& model);
+
 /// In what a drafter's vocabulary differs from its target's first, as a phrase for a message ("token 17 is \"a\" in one
 /// and \"b\" in the other"); nullopt where all its tokens are the target's. It may be shorter: the target then has
 /// tokens that the drafter never guesses.

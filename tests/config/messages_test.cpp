@@ -55,7 +55,8 @@ TEST(ConfigMessages, say_where_what_why_and_what_to_do) {
        "max_ahead): did "
        "you mean window?"},
       {"limits:", "limit:",
-       "run.yaml:11: limit: unknown key (there are name, output, seed, backend, stages, replicas, sequences_in_flight, "
+       "run.yaml:11: limit: unknown key (there are name, output, seed, backend, models, stages, replicas, "
+       "sequences_in_flight, "
        "tasks, "
        "generation, experiments, limits): did you mean limits?"},
       {"limits: {time", "limits: {zzzz",
@@ -145,6 +146,7 @@ TEST(ConfigMessages, say_where_what_why_and_what_to_do) {
        "run.yaml:2: replicas: 2 is not available in this version (1 is): write 1"},
       {"name: valid", "name: valid\nsequences_in_flight: 4",
        "run.yaml:2: sequences_in_flight: 4 is not available in this version (1 is): write 1"},
+      {"name: valid", "name: valid\nmodels: [a, b]", "run.yaml:2: models: a list (text is expected): write one value"},
       {"name: valid", "name: valid\nbackend: cuda",
        "run.yaml:2: backend: cuda is not available in this version (host is): write host"},
       // stages and chains
@@ -233,7 +235,8 @@ TEST(ConfigMessages, blame_the_override_that_is_wrong) {
       {"stages..name=x",
        "--set stages..name: an empty step in the path (two dots in a row, or one at an end): write a.b.c"},
       {"sede=1",
-       "--set sede: unknown key (there are name, output, seed, backend, stages, replicas, sequences_in_flight, tasks, "
+       "--set sede: unknown key (there are name, output, seed, backend, models, stages, replicas, sequences_in_flight, "
+       "tasks, "
        "generation, experiments, limits): did you mean seed?"},
       {"seed=", "--set seed: nothing (a whole number is expected): write one value"},
       {"seed=[1",

@@ -109,6 +109,17 @@ TEST(RunConfig, reads_every_key) {
   EXPECT_EQ(config.limits.stop_before_end_seconds, 90);
 }
 
+TEST(RunConfig, relative_models_count_from_the_folder_of_the_models) {
+  const std::string text(smallest);
+  const auto model = [](const std::string& yaml, const std::vector<std::string>& overrides = {}) {
+    return parse(yaml, "run.yaml", overrides).stages[0].model;
+  };
+  EXPECT_EQ(model(text + "models: all\n"), "all/models/target.gguf");
+  EXPECT_EQ(model(text + "models: all\n", {"models=/data"}), "/data/models/target.gguf");
+  EXPECT_EQ(model(text + "models: all\n", {"stages.0.model=/data/target"}), "/data/target");
+  EXPECT_EQ(model(text), "models/target.gguf");
+}
+
 TEST(RunConfig, remembers_where_each_entry_stands) {
   const RunConfig config = parse_text(chain);
   EXPECT_EQ(config.stages[1].where, "run.yaml:7: stages.1");

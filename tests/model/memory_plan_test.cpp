@@ -49,6 +49,30 @@ TEST(MemoryPlan, ARankOfAGroupNeedsLessThanOneAlone) {
   EXPECT_LT(second.total(), first.total()) << "the second rank has one of the three KV heads";
 }
 
+TEST(MemoryPlan, EveryRankHasTheWholeEmbeddingAsItIsStored) {
+  const auto checkpoint = testing::open(testing::make_tiny_gguf(shape));
+  const std::int64_t bytes = shape.vocabulary * (shape.width / 32) * 20;  // Q4_1: 32 weights in 20 bytes
+  EXPECT_EQ(memory_plan(*checkpoint, {}, {}).embedding, bytes);
+  EXPECT_EQ(memory_plan(*checkpoint, {.weights = WeightFormat::f32}, {1, 2}).embedding, bytes);
+}
+
+TEST(MemoryPlan, TheShapeAloneIsEnough) {
+  const auto folder = std::filesystem::path(PIPESPEC_SOURCE_DIR) / "tests/model/data/llama2_tiny";
+  const testing::ScratchDirectory scratch;
+  std::filesystem::copy(folder / "config.json", scratch.path());
+  const auto whole = Checkpoint::outline(folder), outline = Checkpoint::outline(scratch.path());
+  EXPECT_TRUE(whole->has_weights());
+  EXPECT_FALSE(outline->has_weights());
+  for (const TensorParallel place : {TensorParallel{0, 1}, TensorParallel{1, 2}}) {
+    const MemoryPlan expected = memory_plan(*whole, {}, place), found = memory_plan(*outline, {}, place);
+    EXPECT_EQ(found.weights, expected.weights);
+    EXPECT_EQ(found.embedding, expected.embedding);
+    EXPECT_EQ(found.kv_cache, expected.kv_cache);
+    EXPECT_EQ(found.workspace, expected.workspace);
+  }
+  EXPECT_THAT([&] { Checkpoint::open(scratch.path()); }, ThrowsMessage<UserError>(HasSubstr("holds no weights")));
+}
+
 TEST(MemoryPlan, OptionsThatDoNotFitAreRefused) {
   const auto checkpoint = testing::open(testing::make_tiny_gguf(shape));
   EXPECT_THAT([&] { memory_plan(*checkpoint, {.layers = {4}}, {}); }, ThrowsMessage<UserError>(HasSubstr("4 layers")));

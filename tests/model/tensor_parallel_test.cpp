@@ -102,6 +102,49 @@ TEST(TensorParallel, ARanksWeightsComeFromItsOwnBytesAlone) {
   }
 }
 
+/// Bytes that loading reads on each of `ranks` ranks.
+std::vector<std::int64_t> bytes_read(const testing::TinyGguf& gguf, int ranks, WeightFormat format) {
+  const auto checkpoint = testing::open(gguf);
+  std::vector<std::int64_t> read;
+  for (int rank = 0; rank < ranks; ++rank) {
+    device::Stream stream(device::Device::host(), 2);
+    read.push_back(
+        load_weights(*checkpoint, shard_of(checkpoint->architecture(), {rank, ranks}), {0, 1}, format, stream)
+            .bytes_read);
+  }
+  return read;
+}
+
+TEST(TensorParallel, TwoRanksReadHalfOfEveryMatrixEachAndAllOfTheNorms) {
+  for (const bool is_tied : {false, true}) {
+    const testing::TinyGguf gguf =
+        testing::make_tiny_gguf({.kv_heads = 4, .feed_forward = 128, .tied = is_tied, .type = GgmlType::q8_0});
+    const std::int64_t width = 64, vocabulary = 320, layers = 2, block_bytes = 34;
+    const std::int64_t matrices = layers * (4 * width * width + 3 * width * 128) + vocabulary * width;
+    const std::int64_t norms = (2 * layers + 1) * width * 4;
+    const std::int64_t whole = matrices / 32 * block_bytes + norms, half = matrices / 2 / 32 * block_bytes + norms;
+    for (const WeightFormat format : {WeightFormat::native, WeightFormat::bf16, WeightFormat::f32}) {
+      EXPECT_EQ(bytes_read(gguf, 1, format), std::vector{whole});
+      EXPECT_EQ(bytes_read(gguf, 2, format), (std::vector{half, half}));
+    }
+    const std::int64_t embedding = is_tied ? 0 : vocabulary * width / 32 * block_bytes;
+    EXPECT_EQ(testing::open(gguf)->stored_bytes(), whole + embedding);
+  }
+}
+
+TEST(TensorParallel, ColumnsInsideABlockAreReadWithTheWholeBlock) {
+  const testing::TinyGguf gguf = testing::make_tiny_gguf(
+      {.width = 256, .kv_heads = 4, .head_dim = 64, .feed_forward = 512, .tied = false, .type = GgmlType::q4_k});
+  const std::int64_t attention_output_row = 144;  // one super-block of 256 columns, of which a rank of four has 64
+  const std::int64_t rows = 256, layers = 2;
+  const auto one = bytes_read(gguf, 1, WeightFormat::native)[0];
+  std::int64_t four = 0;
+  for (const std::int64_t bytes : bytes_read(gguf, 4, WeightFormat::native)) four += bytes;
+  const std::int64_t norms = (2 * layers + 1) * 256 * 4;
+  const std::int64_t down_again = layers * rows * 2 * 144;  // 128 of 512 columns each: every super-block read twice
+  EXPECT_EQ(four - one, 3 * norms + layers * rows * 3 * attention_output_row + down_again);
+}
+
 TEST(PackedType, IsTheStoredOneWhereThatHasAKernelAndItsBlocksAreWhole) {
   using ops::WeightType;
   const auto packed = [](WeightType stored, Range cols, TensorRole role = TensorRole::down) {

@@ -78,8 +78,7 @@ TEST_P(Linear, AShardOfTheInputsIsTheProductWithThatPartOfTheRows) {
   std::vector<std::byte> copied;
   for (std::int64_t row = 0; row < out; ++row)
     copied.insert(copied.end(), stored.begin() + row * stride + offset, stored.begin() + row * stride + offset + part);
-  const auto shard =
-      PackedMatrix::pack(type, std::span(stored).subspan(static_cast<std::size_t>(offset)), out, width, stride);
+  const auto shard = packed(type, std::span(stored).subspan(static_cast<std::size_t>(offset)), out, width, stride);
   const Matrix x = random_matrix(2, width, 4);
   EXPECT_EQ(multiply(shard, x).values, multiply(packed(type, copied, out, width), x).values);
 }
@@ -157,7 +156,7 @@ TEST(Linear, ArgmaxTiesGoToTheLowerToken) {
   constexpr std::int64_t out = 90;
   std::vector<float> weights(out * 2, 0.0f);
   for (const std::int64_t token : {83, 37, 21, 22}) weights[static_cast<std::size_t>(token) * 2] = 1.0f;
-  const auto w = PackedMatrix::pack(WeightType::f32, std::as_bytes(std::span(weights)), out, 2, 8);
+  const auto w = packed(WeightType::f32, std::as_bytes(std::span(weights)), out, 2);
   Matrix x(2, 2);
   x.values = {3.0f, 0.0f, -1.0f, 0.0f};
   Activations activations;
@@ -172,7 +171,7 @@ TEST(Linear, ArgmaxTiesGoToTheLowerToken) {
 TEST(Linear, TheFillingOfTheLastTileIsNeverTheBest) {
   constexpr std::int64_t out = 19;
   const std::vector<float> weights(out, -1.0f);
-  const auto w = PackedMatrix::pack(WeightType::f32, std::as_bytes(std::span(weights)), out, 1, 4);
+  const auto w = packed(WeightType::f32, std::as_bytes(std::span(weights)), out, 1);
   Matrix x(1, 1);
   x.values = {2.0f};
   Activations activations;

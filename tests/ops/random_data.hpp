@@ -96,8 +96,17 @@ inline Matrix widened(WeightType type, std::span<const std::byte> stored, std::i
   return matrix;
 }
 
+/// The stored weights, packed; their rows start every `stride` bytes.
+inline PackedMatrix packed(WeightType type, std::span<const std::byte> stored, std::int64_t rows, std::int64_t cols,
+                           std::int64_t stride) {
+  PackedMatrix matrix(type, rows, cols);
+  for (std::int64_t row = 0; row < rows; ++row)
+    matrix.set_row(row, stored.subspan(static_cast<std::size_t>(row * stride)));
+  return matrix;
+}
+
 inline PackedMatrix packed(WeightType type, std::span<const std::byte> stored, std::int64_t rows, std::int64_t cols) {
-  return PackedMatrix::pack(type, stored, rows, cols, row_bytes(type, cols));
+  return packed(type, stored, rows, cols, row_bytes(type, cols));
 }
 
 inline std::string type_name(const ::testing::TestParamInfo<WeightType>& which) {

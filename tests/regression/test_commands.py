@@ -75,6 +75,19 @@ class Commands(ExecutableTest):
         self.output(2, "run", config)
         self.assertEqual(len(self.samples()), 4)
 
+    def test_a_run_tells_how_much_of_the_model_each_rank_has_read(self):
+        model = self.hf_model("shared", layers=2, width=256)
+        stages = f"  - {{name: ngram, drafter: prompt_lookup}}\n  - {{name: pair, model: {model}, tensor_parallel: 2}}"
+        done = run(3, "run", self.config(stages, "  - {strategy: autoregressive}", new_tokens=2))
+        self.assertEqual(done.returncode, DONE, done.stderr)
+        matrices = 2 * (256 * 256 * 3 + 3 * 256 * 512) + 3008 * 256  # query, output, half-wide key and value, gate, up, down; head
+        norms = 5 * 256
+        half, whole = matrices / 2 + norms, matrices + norms + 3008 * 256
+        for rank in (0, 1):
+            self.assertIn(f"rank {rank + 1} (pair.{rank}) read {4 * half / 2**20:.1f} of its model's {4 * whole / 2**20:.1f} MiB",
+                          done.stderr)
+        self.assertNotIn("ngram) read", done.stderr)
+
     def test_inspect_shows_a_file(self):
         text = self.output(1, "inspect", self.tiny_model())
         for part in ("GGUF version", "llama.block_count", "blk.0.attn_q.weight", "2 layers of width 64"):

@@ -89,6 +89,7 @@ class Maker {
     provenance.devices = {"AVX2", "AVX-512", "AVX-512"};
     provenance.clock_offsets.assign(10'000, 0.0);  // more than 64 KiB, as a large machine has
     for (double& offset : provenance.clock_offsets) offset = seconds();
+    provenance.bytes_read = {0, 33'000'000'000, 67};
     provenance.inputs.models = {{"models/draft.gguf", "0123"}, {"models/target.gguf", "4567"}};
     provenance.inputs.datasets = {{"h.jsonl", "89ab"}, {"a.jsonl", "cdef"}, {"b.jsonl", "f00d"}};
     return provenance;

@@ -38,6 +38,18 @@ std::vector<std::string> ids(const std::vector<Sample>& samples) {
   return found;
 }
 
+TEST(Samples, AreCountedWithoutATokenizer) {
+  const testing::ScratchDirectory scratch;
+  const auto file = scratch.write("p.jsonl", three_rows);
+  EXPECT_EQ(count_samples(Preset::jsonl, file, std::nullopt), 3);
+  EXPECT_EQ(count_samples(Preset::jsonl, file, SampleRange{1, 2}), 2);
+  EXPECT_THAT(
+      [&] {
+        count_samples(Preset::jsonl, file, SampleRange{1, 3});
+      },
+      ThrowsMessage<UserError>(HasSubstr("3 rows")));
+}
+
 TEST(Samples, AreReadInTheFilesOrder) {
   const auto samples = read_text(three_rows);
   EXPECT_THAT(ids(samples), ElementsAre("a", "b", "c"));
