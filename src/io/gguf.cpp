@@ -137,12 +137,18 @@ std::string description(const GgufValue& value) {
 
 }  // namespace
 
-GgufFile::GgufFile(const std::filesystem::path& path)
-    : file_(path), contents_(parse_gguf(file_.bytes(), file_.path().string())) {
+GgufFile::GgufFile(const std::filesystem::path& path) : GgufFile(MappedFile(path)) {}
+
+GgufFile::GgufFile(MappedFile file) : GgufFile(file.bytes(), file.path()) {
+  mapping_ = std::move(file);  // which leaves the bytes in their place
+}
+
+GgufFile::GgufFile(std::span<const std::byte> bytes, std::filesystem::path path)
+    : bytes_(bytes), path_(std::move(path)), contents_(parse_gguf(bytes_, path_.string())) {
   for (std::size_t i = 0; i < contents_.tensors.size(); ++i) tensor_index_.emplace(contents_.tensors[i].name, i);
   const auto parts = find<std::int64_t>("split.count").value_or(1);
   validate(parts <= 1, "{} is one of {} parts of a model (split files are not read): merge them with llama-gguf-split",
-           path.string(), parts);
+           path_.string(), parts);
 }
 
 const GgufTensor* GgufFile::find_tensor(std::string_view name) const {

@@ -22,8 +22,11 @@ class GgufFile {
  public:
   explicit GgufFile(const std::filesystem::path& path);
 
-  const std::filesystem::path& path() const { return file_.path(); }
-  std::int64_t file_bytes() const { return static_cast<std::int64_t>(file_.bytes().size()); }
+  /// The file called `path`, of which `bytes` are the whole: the caller keeps them.
+  GgufFile(std::span<const std::byte> bytes, std::filesystem::path path);
+
+  const std::filesystem::path& path() const { return path_; }
+  std::int64_t file_bytes() const { return static_cast<std::int64_t>(bytes_.size()); }
   std::uint32_t version() const { return contents_.version; }
   std::uint64_t alignment() const { return contents_.alignment; }
 
@@ -52,8 +55,12 @@ class GgufFile {
   const GgufValue* find_value(std::string_view key) const;
   [[noreturn]] void reject_missing_key(std::string_view key) const;
 
-  MappedFile file_;
-  GgufContents contents_;                                           // views into file_
+  explicit GgufFile(MappedFile file);
+
+  std::optional<MappedFile> mapping_;  // none: the bytes are the caller's
+  std::span<const std::byte> bytes_;
+  std::filesystem::path path_;
+  GgufContents contents_;                                           // views into bytes_
   std::unordered_map<std::string_view, std::size_t> tensor_index_;  // name → index in contents_.tensors
 };
 

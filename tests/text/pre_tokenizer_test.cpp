@@ -14,7 +14,7 @@ using ::testing::IsEmpty;
 using ::testing::ThrowsMessage;
 
 const PreTokenizer& smollm() {
-  static const PreTokenizer pre_tokenizer(gguf_pre_tokenizer("smollm", "model.gguf").patterns);
+  static const PreTokenizer pre_tokenizer(gguf_pre_tokenizer("smollm", "model.gguf").patterns, "model.gguf");
   return pre_tokenizer;
 }
 
@@ -48,7 +48,7 @@ TEST(PreTokenizer, TheMongolianVowelSeparatorIsNoSpace) {
 
 TEST(PreTokenizer, TheShorthandClassesOfAPatternAreThoseOfUnicode) {
   const std::vector<std::string> words = {R"(\w+)"};
-  EXPECT_THAT(PreTokenizer(words).split("für, α"), ElementsAre("für", ", ", "α"));
+  EXPECT_THAT(PreTokenizer(words, "model.gguf").split("für, α"), ElementsAre("für", ", ", "α"));
 }
 
 TEST(PreTokenizer, OnigurumasWhiteSpaceIsSpeltOut) {
