@@ -56,6 +56,19 @@ TEST(PreTokenizer, OnigurumasWhiteSpaceIsSpeltOut) {
             R"(\p{White_Space}+(?!\P{White_Space})|[^\p{White_Space}\p{L}]|\\s)");
 }
 
+TEST(PreTokenizer, APatternWhoseMatchesEndBeforeTheyBeginIsRefusedInsteadOfFollowedForEver) {
+  const std::vector<std::string> backwards = {R"((?=(?1))(?(DEFINE)(a\K)))"};
+  const PreTokenizer pre_tokenizer(backwards, "tokenizer.json");
+  EXPECT_THAT([&] { pre_tokenizer.split("ba"); }, ThrowsMessage<UserError>(HasSubstr("matches backwards")));
+}
+
+TEST(PreTokenizer, APatternThatTriesTooMuchIsRefusedInsteadOfFollowedForHours) {
+  const std::vector<std::string> exponential = {R"((\w+\s*)+\d\d\d)"};
+  const PreTokenizer pre_tokenizer(exponential, "tokenizer.json");
+  EXPECT_THAT([&] { pre_tokenizer.split(std::string(100, 'a')); },
+              ThrowsMessage<UserError>(HasSubstr("cannot be split into words")));
+}
+
 TEST(PreTokenizer, AnEmptyTextHasNoWords) {
   EXPECT_THAT(smollm().split(""), IsEmpty());
 }
@@ -71,7 +84,8 @@ TEST(PreTokenizer, AnUnknownNameIsRefusedWithTheKnownOnes) {
 
 TEST(PreTokenizer, AnExpressionThatDoesNotCompileIsRefused) {
   const std::vector<std::string> broken = {"(a"};
-  EXPECT_THAT([&] { PreTokenizer{broken}; }, ThrowsMessage<UserError>(HasSubstr("(a is no regular expression")));
+  EXPECT_THAT([&] { PreTokenizer(broken, "m.gguf"); },
+              ThrowsMessage<UserError>(HasSubstr("m.gguf: the pattern (a is no regular expression")));
 }
 
 }  // namespace
