@@ -138,13 +138,22 @@ std::string description(const GgufValue& value) {
 
 }  // namespace
 
-GgufFile::GgufFile(const std::filesystem::path& path, Alone)
-    : file_(path), contents_(parse_gguf(file_.bytes(), file_.path().string())) {
-  for (std::size_t i = 0; i < contents_.tensors.size(); ++i) tensor_index_.emplace(contents_.tensors[i].name, i);
+GgufFile::GgufFile(const std::filesystem::path& path) : GgufFile(MappedFile(path)) {
+  open_others();
 }
 
-GgufFile::GgufFile(const std::filesystem::path& path) : GgufFile(path, Alone()) {
+GgufFile::GgufFile(std::span<const std::byte> bytes, std::filesystem::path path)
+    : GgufFile(bytes, std::move(path), Alone()) {
   open_others();
+}
+
+GgufFile::GgufFile(MappedFile file) : GgufFile(file.bytes(), file.path(), Alone()) {
+  mapping_ = std::move(file);  // which leaves the bytes in their place
+}
+
+GgufFile::GgufFile(std::span<const std::byte> bytes, std::filesystem::path path, Alone)
+    : bytes_(bytes), path_(std::move(path)), contents_(parse_gguf(bytes_, path_.string())) {
+  for (std::size_t i = 0; i < contents_.tensors.size(); ++i) tensor_index_.emplace(contents_.tensors[i].name, i);
 }
 
 void GgufFile::open_others() {
@@ -164,7 +173,7 @@ void GgufFile::open_others() {
     validate(std::filesystem::exists(name),
              "{} is missing (part {} of {} of the model {}): put all parts into one folder", name.string(), i + 1,
              count, source);
-    const GgufFile& part = others_.emplace_back(GgufFile(name, Alone()));
+    const GgufFile& part = others_.emplace_back(GgufFile(MappedFile(name)));
     const auto found = part.get<std::int64_t>("split.no") + 1, of = part.get<std::int64_t>("split.count");
     validate(
         found == i + 1 && of == count,
@@ -188,7 +197,7 @@ void GgufFile::take_tensors(const GgufFile& part) {
 }
 
 std::int64_t GgufFile::file_bytes() const {
-  auto bytes = static_cast<std::int64_t>(file_.bytes().size());
+  auto bytes = static_cast<std::int64_t>(bytes_.size());
   for (const GgufFile& part : others_) bytes += part.file_bytes();
   return bytes;
 }

@@ -25,7 +25,10 @@ class GgufFile {
   /// `path` is a whole model, or the first part of one (gguf_split.hpp).
   explicit GgufFile(const std::filesystem::path& path);
 
-  const std::filesystem::path& path() const { return file_.path(); }  ///< the first part's
+  /// The file called `path`, of which `bytes` are the whole: the caller keeps them.
+  GgufFile(std::span<const std::byte> bytes, std::filesystem::path path);
+
+  const std::filesystem::path& path() const { return path_; }         ///< the first part's
   int parts() const { return static_cast<int>(others_.size()) + 1; }  ///< files
   std::int64_t file_bytes() const;                                    ///< of all parts
   std::uint32_t version() const { return contents_.version; }
@@ -54,15 +57,18 @@ class GgufFile {
 
  private:
   enum class Alone {};  // one file, whatever part it is
-  GgufFile(const std::filesystem::path& path, Alone);
+  explicit GgufFile(MappedFile file);
+  GgufFile(std::span<const std::byte> bytes, std::filesystem::path path, Alone);
   void open_others();
   void take_tensors(const GgufFile& part);
   const GgufValue* find_value(std::string_view key) const;
   [[noreturn]] void reject_missing_key(std::string_view key) const;
 
-  MappedFile file_;
+  std::optional<MappedFile> mapping_;  // none: the bytes are the caller's
+  std::span<const std::byte> bytes_;
+  std::filesystem::path path_;
   std::vector<GgufFile> others_;                                    // the parts after the first
-  GgufContents contents_;                                           // views into file_, tensors also into others_
+  GgufContents contents_;                                           // views into bytes_, tensors also into others_
   std::unordered_map<std::string_view, std::size_t> tensor_index_;  // name → index in contents_.tensors
 };
 

@@ -1,5 +1,6 @@
 #include "io/safetensors.hpp"
 
+#include <algorithm>
 #include <iterator>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -28,8 +29,9 @@ std::map<std::string, std::string> read_weight_map(const std::filesystem::path& 
     validate(shard.is_string(), "{}: the shard of {} is no file name: get the file again", index.string(),
              printable(tensor));
     const auto name = shard.get<std::string>();
+    const auto is_control = [](char character) { return static_cast<unsigned char>(character) < ' '; };
     const bool is_plain = !name.empty() && name.find('/') == std::string::npos && name != "." && name != ".." &&
-                          name.find('\0') == std::string::npos;
+                          std::ranges::none_of(name, is_control);
     validate(is_plain, "{}: the shard \"{}\" of {} is no file of this folder: get the file again", index.string(),
              printable(name), printable(tensor));
     shards.emplace(tensor, name);

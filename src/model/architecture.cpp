@@ -41,6 +41,9 @@ void check_architecture(const Architecture& a, const std::string& source) {
   validate(a.rope_factors.empty() || static_cast<int>(a.rope_factors.size()) == a.head_dim / 2,
            "{} has {} rotary factors (expected {}, half the head size): the file is damaged", source,
            a.rope_factors.size(), a.head_dim / 2);
+  for (const float factor : a.rope_factors)
+    validate(std::isfinite(factor) && factor > 0,
+             "a rotary factor of {} is {} (expected a positive number): the file is damaged", source, factor);
 }
 
 }  // namespace pipespec::model

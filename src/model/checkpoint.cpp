@@ -78,7 +78,8 @@ Architecture read_architecture(const std::filesystem::path& path) {
 }
 
 std::shared_ptr<const Checkpoint> Checkpoint::open(const std::filesystem::path& path) {
-  return std::filesystem::is_directory(path) ? open_hf_checkpoint(path) : open_gguf_checkpoint(path);
+  return std::filesystem::is_directory(path) ? open_hf_checkpoint(path)
+                                             : open_gguf_checkpoint(std::make_shared<const io::GgufFile>(path));
 }
 
 std::shared_ptr<const Checkpoint> Checkpoint::outline(const std::filesystem::path& path) {

@@ -236,8 +236,8 @@ Architecture read_gguf_architecture(const std::filesystem::path& path) {
   return read_architecture(file, keys);
 }
 
-std::shared_ptr<const Checkpoint> open_gguf_checkpoint(const std::filesystem::path& path) {
-  auto file = std::make_shared<const GgufFile>(path);
+std::shared_ptr<const Checkpoint> open_gguf_checkpoint(std::shared_ptr<const GgufFile> file) {
+  const std::string path = file->path().string();
   const ArchitectureKeys keys(*file);
   refuse_unknown_arithmetic(*file, keys);
   Architecture architecture = read_architecture(*file, keys);
@@ -257,9 +257,8 @@ std::shared_ptr<const Checkpoint> open_gguf_checkpoint(const std::filesystem::pa
     validate(used.contains(std::string(tensor.name)),
              "{} holds the tensor {} (not part of a plain LLaMA model, so its arithmetic is not supported): choose "
              "another model",
-             path.string(), tensor.name);
-  return std::make_shared<const Checkpoint>(path.string(), std::move(architecture), std::move(tensors),
-                                            std::move(file));
+             path, io::printable(tensor.name));
+  return std::make_shared<const Checkpoint>(path, std::move(architecture), std::move(tensors), std::move(file));
 }
 
 }  // namespace pipespec::model

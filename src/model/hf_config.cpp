@@ -104,8 +104,8 @@ class ConfigReader {
   /// Refuses what is not computed here.
   template <class Value>
   void must_be(const char* key, const Value& found, const Value& supported) const {
-    validate(found == supported, "{} sets {} to {} (only {} is supported): choose another model", source_, key, found,
-             supported);
+    validate(found == supported, "{} sets {} to {} (only {} is supported): choose another model", source_, key,
+             io::printable(fmt::format("{}", found)), supported);
   }
 
   const std::string& source() const { return source_; }

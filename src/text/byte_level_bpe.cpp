@@ -131,7 +131,7 @@ ByteLevelBpe::ByteLevelBpe(const BpeDefinition& definition)
     : source_(definition.source),
       texts_(definition.tokens.begin(), definition.tokens.end()),
       kinds_(definition.kinds),
-      pre_tokenizer_(definition.patterns),
+      pre_tokenizer_(definition.patterns, definition.source),
       end_tokens_(definition.end_tokens),
       chat_template_(definition.chat_template) {
   expect(kinds_.size() == texts_.size(), "every token has a kind");

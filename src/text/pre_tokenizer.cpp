@@ -49,14 +49,14 @@ std::string message_of(int error) {
 /// One compiled expression.
 class PreTokenizer::Pattern {
  public:
-  explicit Pattern(std::string_view expression) {
+  Pattern(std::string_view expression, std::string_view source) {
     int error = 0;
     PCRE2_SIZE place = 0;
-    code_.reset(pcre2_compile(reinterpret_cast<PCRE2_SPTR>(expression.data()), expression.size(), PCRE2_UTF | PCRE2_UCP,
-                              &error, &place, nullptr));
-    validate(code_ != nullptr,
-             "the tokenizer's pattern {} is no regular expression ({} at offset {}): get the model again", expression,
-             message_of(error), place);
+    // Without \C, which splits characters, every piece of a text is UTF-8 again.
+    code_.reset(pcre2_compile(reinterpret_cast<PCRE2_SPTR>(expression.data()), expression.size(),
+                              PCRE2_UTF | PCRE2_UCP | PCRE2_NEVER_BACKSLASH_C, &error, &place, nullptr));
+    validate(code_ != nullptr, "{}: the pattern {} is no regular expression ({} at offset {}): get the file again",
+             source, io::printable(expression), message_of(error), place);
     pcre2_jit_compile(code_.get(), PCRE2_JIT_COMPLETE);  // where it cannot, the interpreter matches the same
   }
 
@@ -73,6 +73,8 @@ class PreTokenizer::Pattern {
       if (result == PCRE2_ERROR_NOMATCH) break;
       validate(result >= 0, "the text cannot be split into words ({}): shorten it", message_of(result));
       const PCRE2_SIZE* range = pcre2_get_ovector_pointer(match.get());
+      validate(done <= range[0] && range[0] < range[1],  // a \K in a group that a lookaround calls can move both
+               "the text cannot be split into words (the tokenizer's pattern matches backwards): get the model again");
       add(done, range[0]);
       add(range[0], range[1]);
       done = range[1];
@@ -87,8 +89,8 @@ class PreTokenizer::Pattern {
   std::unique_ptr<pcre2_code, CodeFree> code_;
 };
 
-PreTokenizer::PreTokenizer(const std::vector<std::string>& patterns) {
-  for (const std::string& pattern : patterns) patterns_.emplace_back(pattern);
+PreTokenizer::PreTokenizer(const std::vector<std::string>& patterns, std::string_view source) {
+  for (const std::string& pattern : patterns) patterns_.emplace_back(pattern, source);
 }
 
 PreTokenizer::~PreTokenizer() = default;

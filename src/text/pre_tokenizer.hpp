@@ -13,8 +13,8 @@ namespace pipespec::text {
 /// text. Immutable: safe to use from several threads.
 class PreTokenizer {
  public:
-  /// UserError where a pattern is no regular expression.
-  explicit PreTokenizer(const std::vector<std::string>& patterns);
+  /// UserError, naming `source` (the file), where a pattern is no regular expression.
+  PreTokenizer(const std::vector<std::string>& patterns, std::string_view source);
   ~PreTokenizer();
   PreTokenizer(PreTokenizer&&) noexcept;
 

@@ -8,6 +8,8 @@
 #include <cstdint>
 
 #include "core/error.hpp"
+#include "io/printable.hpp"
+#include "text/sentencepiece_check.hpp"
 #include "text/utf8.hpp"
 
 namespace pipespec::text {
@@ -63,9 +65,10 @@ SentencePieceTokenizer::SentencePieceTokenizer(const SentencePieceDefinition& de
       processor_(std::make_unique<sentencepiece::SentencePieceProcessor>()),
       end_tokens_(definition.end_tokens),
       chat_template_(definition.chat_template) {
+  check_sentencepiece_model(definition.model, source_);
   const auto status = processor_->LoadFromSerializedProto(definition.model);
   validate(status.ok() && processor_->GetPieceSize() > 0, "{} is no SentencePiece model ({}): get the file again",
-           source_, status.ok() ? "it has no pieces" : status.error_message());
+           source_, status.ok() ? "it has no pieces" : io::printable(status.error_message()));
   const int size = processor_->GetPieceSize();
   texts_.reserve(static_cast<std::size_t>(size));
   for (Token token = 0; token < size; ++token) {
@@ -89,7 +92,8 @@ std::vector<Token> SentencePieceTokenizer::encode(std::string_view text) const {
   validate_utf8(text);
   std::vector<int> tokens;
   const auto status = processor_->Encode(text, &tokens);
-  validate(status.ok(), "the text cannot be encoded by {} ({}): check the file", source_, status.error_message());
+  validate(status.ok(), "the text cannot be encoded by {} ({}): check the file", source_,
+           io::printable(status.error_message()));
   return tokens;
 }
 

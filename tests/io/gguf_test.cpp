@@ -215,6 +215,15 @@ INSTANTIATE_TEST_SUITE_P(
         Fault{"HugeStringArray",
               [](auto& p) { p.values.push_back(GgufParts::array("much", 8, ~std::uint64_t{0}).bytes); },
               "inside the value of much"},
+        Fault{"StringOf2To64Bytes",
+              [](auto& p) {
+                p.values.push_back(
+                    FieldWriter().string("much").template number<std::uint32_t>(8).number(~std::uint64_t{0}).bytes);
+              },
+              "inside the value of much"},
+        Fault{"KeyWithNulAndNewline",
+              [](auto& p) { p.values[0] = FieldWriter().value(std::string_view("k\0\n", 3), 13, 0).bytes; },
+              "metadata key k\\x00\\x0a has"},
         Fault{"AlignmentType",
               [](auto& p) { p.values.push_back(FieldWriter().value("general.alignment", 5, 32).bytes); },
               "general.alignment is of type int32"},
@@ -274,6 +283,14 @@ TEST(Gguf, CountsThatTheFileCannotHoldAreRefusedBeforeAnythingIsAllocated) {
     bytes[place + 7] = '\x10';  // 2^60
     EXPECT_THAT([&] { parse(bytes); }, ThrowsMessage<UserError>(HasSubstr("it claims ")));
   }
+}
+
+TEST(Gguf, AFileInMemoryIsReadAsOneOnDisk) {
+  const std::string bytes = GgufParts{}.bytes();
+  const GgufFile file(std::as_bytes(std::span(bytes)), "memory.gguf");
+  EXPECT_EQ(file.get<std::string_view>("text"), "hello");
+  EXPECT_EQ(file.file_bytes(), std::ssize(bytes));
+  EXPECT_THAT([&] { file.tensor("c"); }, ThrowsMessage<UserError>(HasSubstr("memory.gguf has no tensor c ")));
 }
 
 TEST(Gguf, ReadsTheShippedDrafter) {

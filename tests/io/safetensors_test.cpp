@@ -81,7 +81,16 @@ INSTANTIATE_TEST_SUITE_P(
         Fault{"TooShort", "abc", "it ends inside the length of its header"},
         Fault{"LongHeader", file_of("{}", 0).replace(0, 8, std::string(8, '\x7f')), "does not fit"},
         Fault{"NoJson", file_of("{oops", 0), "not JSON"}, Fault{"NoObject", file_of("[1]", 0), "not a JSON object"},
-        Fault{"Deep", file_of("{\"a\":[[[[[[1]]]]]]}", 0), "nested too deeply"},
+        Fault{"Deep", file_of("{\"a\":" + std::string(100'000, '['), 0), "nested too deeply"},
+        Fault{"NotUtf8", file_of("{\"\xff\":{}}", 0), "not JSON"},
+        Fault{"NumberBeyondAllDoubles", file_of("{\"a\":1e999}", 0), "not JSON"},
+        Fault{"NameOfTwoLines", file_of(json{{std::string("a\0\n", 3), 1}}.dump(), 0),
+              "tensor a\\x00\\x0a has no dtype"},
+        Fault{"TypeOfTwoLines", with(entry("F\n", {1}, 0, 1)), "is of type F\\x0a"},
+        Fault{"OffsetBeyond64Bits",
+              file_of(R"({"a":{"dtype":"U8","shape":[0],"data_offsets":[18446744073709551616,18446744073709551616]}})",
+                      1),
+              "holds 1.8446744073709552e+19"},
         Fault{"Twice", file_of(R"({"a": {"dtype":"U8","shape":[1],"data_offsets":[0,1]}, "a": {}})", 1),
               "occurs twice"},
         Fault{"NoShape", with({{"dtype", "F32"}, {"data_offsets", {0, 4}}}), "has no shape"},
@@ -125,12 +134,16 @@ TEST(SafetensorsShards, ThatAreMissingOrElsewhereAreRefused) {
   for (const auto& [shard, message] : std::vector<std::pair<std::string, std::string>>{
            {"three.safetensors", "three.safetensors cannot be read"},
            {"../two.safetensors", "no file of this folder"},
+           {"/etc/hostname", "no file of this folder"},
+           {std::string("two.safetensors\0", 16), "no file of this folder"},
+           {"tw\no", "\"tw\\x0ao\" of b is no file of this folder"},
            {"", "no file of this folder"},
            {"one.safetensors", "and the shards hold 1"},
            {"model.safetensors.index.json", "not a valid safetensors file"}}) {
     Shards shards;
     shards.map["b"] = shard;
-    EXPECT_THAT([&] { shards.open(); }, ThrowsMessage<UserError>(HasSubstr(message))) << shard;
+    EXPECT_THAT([&] { shards.open(); }, ThrowsMessage<UserError>(AllOf(HasSubstr(message), Not(HasSubstr("\n")))))
+        << shard;
   }
 }
 
@@ -141,12 +154,34 @@ TEST(SafetensorsShards, WithATensorThatTheIndexDoesNotListAreRefused) {
   EXPECT_THAT([&] { shards.open(); }, ThrowsMessage<UserError>(HasSubstr("the index")));
 }
 
+TEST(SafetensorsShards, WithATensorThatAnotherShardHoldsTooAreRefused) {
+  Shards shards;
+  shards.folder.write("two.safetensors", file_of(json{{"a", entry("U8", {1}, 0, 1)}}.dump(), 1));
+  EXPECT_THAT([&] { shards.open(); }, ThrowsMessage<UserError>(HasSubstr("holds the tensor a (the index")));
+}
+
+TEST(SafetensorsShards, WhoseIndexIsDamagedAreRefused) {
+  for (const std::string& index :
+       {std::string(100'000, '['), std::string("{}"), std::string("{\"weight_map\": {}}"),
+        std::string("{\"weight_map\": {\"a\": 1}}"), std::string("{\"weight_map\": {\"\xff\"")}) {
+    const Shards shards;
+    shards.folder.write("model.safetensors.index.json", index);
+    EXPECT_THAT([&] { SafetensorsFolder opened(shards.folder.path()); },
+                ThrowsMessage<UserError>(AllOf(HasSubstr("model.safetensors.index.json"), Not(HasSubstr("\n")))))
+        << index.substr(0, 40);
+  }
+}
+
 TEST(JsonFile, ThatIsDamagedOrTooDeepIsRefused) {
   const ScratchDirectory folder;
   EXPECT_THAT([&] { read_json_file(folder.write("a.json", "{\"x\": 1")); },
               ThrowsMessage<UserError>(HasSubstr("a.json is not JSON")));
   EXPECT_THAT([&] { read_json_file(folder.write("b.json", std::string(100000, '['))); },
               ThrowsMessage<UserError>(HasSubstr("nested more than")));
+  for (const std::string& text :
+       {std::string("\0", 1), std::string("\"\xed\xa0\x80\""), std::string("1e999"), std::string("{\"a\nb\": ")})
+    EXPECT_THAT([&] { parse_json(text, "c.json"); },
+                ThrowsMessage<UserError>(AllOf(HasSubstr("c.json is not JSON"), Not(HasSubstr("\n")))));
 }
 
 }  // namespace

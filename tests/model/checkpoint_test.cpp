@@ -2,7 +2,9 @@
 
 #include <gmock/gmock.h>
 
+#include <cmath>
 #include <functional>
+#include <span>
 #include <string>
 
 #include "core/error.hpp"
@@ -129,6 +131,18 @@ const Fault faults[] = {
        g.file.add_tensor({"blk.0.attn_q.bias", GgmlType::f32, {64}, std::vector<std::byte>(256)});
      },
      {"blk.0.attn_q.bias"}},
+    {"unknown_tensor_of_two_lines",
+     [](auto& g) {
+       g.file.add_tensor({"evil\n\x1b[2J", GgmlType::f32, {1}, std::vector<std::byte>(4)});
+     },
+     {"the tensor evil\\x0a\\x1b[2J"}},
+    {"rotary_factor_that_is_not_a_number",
+     [](auto& g) {
+       const std::vector<float> factors(8, std::nanf(""));
+       const auto bytes = std::as_bytes(std::span(factors));
+       g.file.add_tensor({"rope_freqs.weight", GgmlType::f32, {8}, {bytes.begin(), bytes.end()}});
+     },
+     {"rotary factor", "nan"}},
     {"experts", [](auto& g) { set(g, "llama.expert_count", std::uint32_t{8}); }, {"llama.expert_count"}},
     {"scaled_rope",
      [](auto& g) { set(g, "llama.rope.scaling.type", std::string("yarn")); },

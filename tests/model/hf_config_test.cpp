@@ -104,6 +104,19 @@ INSTANTIATE_TEST_SUITE_P(
                             "quantization_config"},
                       Fault{"Family", [](json& c) { c["model_type"] = "gemma2"; }, "gemma2"},
                       Fault{"Activation", [](json& c) { c["hidden_act"] = "gelu"; }, "hidden_act to gelu"},
+                      Fault{"ActivationOfTwoLines", [](json& c) { c["hidden_act"] = "ge\nlu"; },
+                            "hidden_act to ge\\x0alu"},
+                      Fault{"KeyOfTwoLines", [](json& c) { c["a\nb"] = 1; }, "sets a\\x0ab"},
+                      Fault{"FactorZero",
+                            [](json& c) {
+                              c["rope_scaling"] = {{"type", "linear"}, {"factor", 0}};
+                            },
+                            "a rotary factor of config.json is 0"},
+                      Fault{"FactorBeyondAllFloats",
+                            [](json& c) {
+                              c["rope_scaling"] = {{"type", "linear"}, {"factor", 1e300}};
+                            },
+                            "a rotary factor of config.json is inf"},
                       Fault{"Bias", [](json& c) { c["attention_bias"] = true; }, "attention_bias"},
                       Fault{"Window", [](json& c) { c["use_sliding_window"] = true; }, "use_sliding_window"},
                       Fault{"Layers",

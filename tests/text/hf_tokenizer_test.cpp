@@ -119,6 +119,10 @@ TEST(HfTokenizer, NormalisesWhereTheFileAsksForIt) {
   EXPECT_EQ(load_tokenizer(folder.path())->encode(decomposed), load_tokenizer(folder.path())->encode(composed));
 }
 
+void set_pattern(nlohmann::json& tokenizer, const std::string& pattern) {
+  tokenizer["pre_tokenizer"]["pretokenizers"][0]["pattern"]["Regex"] = pattern;
+}
+
 struct Fault {
   const char* name;
   std::function<void(nlohmann::json&)> damage;
@@ -133,7 +137,8 @@ TEST_P(BrokenTokenizerJson, IsRefusedByName) {
   GetParam().damage(json);
   folder.write("tokenizer.json", json.dump());
   EXPECT_THAT([&] { load_tokenizer(folder.path()); },
-              ThrowsMessage<UserError>(::testing::AllOf(HasSubstr("tokenizer.json"), HasSubstr(GetParam().message))));
+              ThrowsMessage<UserError>(
+                  ::testing::AllOf(HasSubstr("tokenizer.json"), HasSubstr(GetParam().message), Not(HasSubstr("\n")))));
 }
 
 INSTANTIATE_TEST_SUITE_P(
@@ -142,6 +147,11 @@ INSTANTIATE_TEST_SUITE_P(
         Fault{"Vocabulary", [](auto& j) { j["model"].erase("vocab"); }, "no vocabulary"},
         Fault{"NegativeId", [](auto& j) { j["model"]["vocab"]["a"] = -1; }, "the id of the token \"a\" is -1"},
         Fault{"HugeId", [](auto& j) { j["model"]["vocab"]["a"] = 16000000; }, "has the id 16000000"},
+        Fault{"IdsWithGaps",
+              [](auto& j) {
+                for (int i = 1; i <= 3; ++i) j["model"]["vocab"]["gap " + std::to_string(i)] = 3000 + i * 30000;
+              },
+              "ids before it have no token"},
         Fault{"TwiceTheSameId", [](auto& j) { j["model"]["vocab"]["a"] = 5; }, "two tokens have the id"},
         Fault{"Merge", [](auto& j) { j["model"]["merges"][0] = 7; }, "7 is no merge"},
         Fault{"UnknownMerge", [](auto& j) { j["model"]["merges"][0] = "a xyzzy"; }, "not made of tokens"},
@@ -153,6 +163,13 @@ INSTANTIATE_TEST_SUITE_P(
         Fault{"Dropout", [](auto& j) { j["model"]["dropout"] = 0.5; }, "model.dropout"},
         Fault{"PreTokenizer", [](auto& j) { j["pre_tokenizer"]["pretokenizers"][0]["type"] = "Whitespace"; },
               "Whitespace"},
+        Fault{"SuffixOfTwoLines", [](auto& j) { j["model"]["end_of_word_suffix"] = "\n"; }, "(\"\\x0a\")"},
+        Fault{"PatternOfTwoLines", [](auto& j) { set_pattern(j, "(\n"); },
+              "the pattern (\\x0a is no regular expression"},
+        Fault{"PatternOfSingleBytes", [](auto& j) { set_pattern(j, R"(\C)"); },
+              "the pattern \\C is no regular expression"},
+        Fault{"PatternNestedTooDeep", [](auto& j) { set_pattern(j, std::string(100'000, '(')); },
+              "is no regular expression"},
         Fault{"Strip", [](auto& j) { j["added_tokens"][0]["lstrip"] = true; }, "lstrip"}),
     [](const auto& test) { return test.param.name; });
 

@@ -14,7 +14,7 @@ using ::testing::IsEmpty;
 using ::testing::ThrowsMessage;
 
 const PreTokenizer& smollm() {
-  static const PreTokenizer pre_tokenizer(gguf_pre_tokenizer("smollm", "model.gguf").patterns);
+  static const PreTokenizer pre_tokenizer(gguf_pre_tokenizer("smollm", "model.gguf").patterns, "model.gguf");
   return pre_tokenizer;
 }
 
@@ -48,12 +48,25 @@ TEST(PreTokenizer, TheMongolianVowelSeparatorIsNoSpace) {
 
 TEST(PreTokenizer, TheShorthandClassesOfAPatternAreThoseOfUnicode) {
   const std::vector<std::string> words = {R"(\w+)"};
-  EXPECT_THAT(PreTokenizer(words).split("für, α"), ElementsAre("für", ", ", "α"));
+  EXPECT_THAT(PreTokenizer(words, "model.gguf").split("für, α"), ElementsAre("für", ", ", "α"));
 }
 
 TEST(PreTokenizer, OnigurumasWhiteSpaceIsSpeltOut) {
   EXPECT_EQ(pcre_of_oniguruma(R"(\s+(?!\S)|[^\s\p{L}]|\\s)"),
             R"(\p{White_Space}+(?!\P{White_Space})|[^\p{White_Space}\p{L}]|\\s)");
+}
+
+TEST(PreTokenizer, APatternWhoseMatchesEndBeforeTheyBeginIsRefusedInsteadOfFollowedForEver) {
+  const std::vector<std::string> backwards = {R"((?=(?1))(?(DEFINE)(a\K)))"};
+  const PreTokenizer pre_tokenizer(backwards, "tokenizer.json");
+  EXPECT_THAT([&] { pre_tokenizer.split("ba"); }, ThrowsMessage<UserError>(HasSubstr("matches backwards")));
+}
+
+TEST(PreTokenizer, APatternThatTriesTooMuchIsRefusedInsteadOfFollowedForHours) {
+  const std::vector<std::string> exponential = {R"((\w+\s*)+\d\d\d)"};
+  const PreTokenizer pre_tokenizer(exponential, "tokenizer.json");
+  EXPECT_THAT([&] { pre_tokenizer.split(std::string(100, 'a')); },
+              ThrowsMessage<UserError>(HasSubstr("cannot be split into words")));
 }
 
 TEST(PreTokenizer, AnEmptyTextHasNoWords) {
@@ -71,7 +84,8 @@ TEST(PreTokenizer, AnUnknownNameIsRefusedWithTheKnownOnes) {
 
 TEST(PreTokenizer, AnExpressionThatDoesNotCompileIsRefused) {
   const std::vector<std::string> broken = {"(a"};
-  EXPECT_THAT([&] { PreTokenizer{broken}; }, ThrowsMessage<UserError>(HasSubstr("(a is no regular expression")));
+  EXPECT_THAT([&] { PreTokenizer(broken, "m.gguf"); },
+              ThrowsMessage<UserError>(HasSubstr("m.gguf: the pattern (a is no regular expression")));
 }
 
 }  // namespace
