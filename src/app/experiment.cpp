@@ -55,6 +55,8 @@ SequenceId run_experiment(const Participant& participant, int index, pipeline::S
   parts.model = participant.rank.language_model();
   parts.drafter = participant.rank.drafter();
   parts.queue = queue;
+  const Sampling& sampling = job.config.generation.sampling;
+  parts.recent_tokens = sampling.is_penalised() ? sampling.repetition_window : 0;
   parts.sequences_in_flight = job.config.sequences_in_flight;
   parts.newest = newest;
   parts.on_trace = std::move(on_trace);

@@ -82,7 +82,8 @@ model::ModelOptions model_options(const config::RunConfig& config, const config:
           .layers = stage.layers.value_or(std::vector<int>()),
           .slots = config.sequences_in_flight,
           .context = context,
-          .threads = std::max(1, stage.threads)};
+          .threads = std::max(1, stage.threads),
+          .sampling = config.generation.sampling};
 }
 
 StageRank::StageRank(const Job& job, const StageFiles& files, Position context)

@@ -151,21 +151,39 @@ TaskConfig read_task(const Reader& reader) {
   return task;
 }
 
+/// Sets `target` where the key is given.
+void read_number(const Reader& map, std::string_view key, bool (*is_allowed)(double), std::string_view range,
+                 double& target) {
+  const auto value = map.find(key);
+  if (!value) return;
+  if (!is_allowed(value->number())) value->fail("{} is out of range ({}): choose another", value->number(), range);
+  target = value->number();
+}
+
+Sampling read_sampling(const Reader& generation) {
+  Sampling sampling;
+  // Within these bounds logits stay finite in f32.
+  read_number(
+      generation, "temperature", [](double t) { return t == 0 || (t >= 0.01 && t <= 100); }, "0, or from 0.01 to 100",
+      sampling.temperature);
+  read_number(
+      generation, "top_p", [](double p) { return p > 0 && p <= 1; }, "more than 0, at most 1", sampling.top_p);
+  read_number(
+      generation, "min_p", [](double p) { return p >= 0 && p <= 1; }, "from 0 to 1", sampling.min_p);
+  read_number(
+      generation, "repetition_penalty", [](double r) { return r >= 0.01 && r <= 100; }, "from 0.01 to 100",
+      sampling.repetition_penalty);
+  read_integer(generation, "top_k", 0, max_positions, sampling.top_k);
+  read_integer(generation, "repetition_window", 1, max_positions, sampling.repetition_window);
+  return sampling;
+}
+
 GenerationConfig read_generation(const Reader& reader) {
-  reader.require_keys({"max_new_tokens", "temperature", "top_p", "chat", "stop"});
+  reader.require_keys({"max_new_tokens", "temperature", "top_k", "top_p", "min_p", "repetition_penalty",
+                       "repetition_window", "chat", "stop"});
   GenerationConfig generation;
   read_integer(reader, "max_new_tokens", 1, max_positions, generation.max_new_tokens);
-  if (const auto value = reader.find("temperature")) {
-    if (value->number() < 0) value->fail("{} is out of range (0 or more): choose another", value->number());
-    if (value->number() != 0)
-      value->fail("{} is not available in this version (0, greedy decoding, is): write 0", value->number());
-  }
-  if (const auto value = reader.find("top_p")) {
-    if (value->number() <= 0 || value->number() > 1)
-      value->fail("{} is out of range (more than 0, at most 1): choose another", value->number());
-    if (value->number() != 1)
-      value->fail("{} is not available in this version (1, everything, is): write 1", value->number());
-  }
+  generation.sampling = read_sampling(reader);
   if (const auto chat = reader.find("chat")) generation.chat = chat->choice(chat_choices);
   if (const auto stop = reader.find("stop")) {
     if (!stop->is_list())
@@ -293,6 +311,7 @@ RunConfig read_run(const Reader& root) {
   config.sequences_in_flight = read_only_one(root, "sequences_in_flight");
   for (const Reader& task : root.at("tasks", "what to decode").items()) config.tasks.push_back(read_task(task));
   if (const auto generation = root.find("generation")) config.generation = read_generation(*generation);
+  config.generation.sampling.seed = config.seed;
   config.experiments = read_experiments(root.at("experiments", "which strategies to compare"), config.stages);
   if (const auto limits = root.find("limits")) config.limits = read_limits(*limits);
   return config;

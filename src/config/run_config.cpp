@@ -85,8 +85,12 @@ std::string measured_part(const RunConfig& config) {
   out += fmt::format("replicas: {}\nsequences_in_flight: {}\ntasks:\n", config.replicas, config.sequences_in_flight);
   for (const TaskConfig& task : config.tasks) out += fmt::format("  - {}\n", to_yaml(task));
   const GenerationConfig& generation = config.generation;
-  out += fmt::format("generation: {{max_new_tokens: {}, temperature: {}, top_p: {}, chat: {}",
-                     generation.max_new_tokens, generation.temperature, generation.top_p, name(generation.chat));
+  const Sampling& sampling = generation.sampling;
+  out += fmt::format(
+      "generation: {{max_new_tokens: {}, temperature: {}, top_k: {}, top_p: {}, min_p: {}, repetition_penalty: {}, "
+      "repetition_window: {}, chat: {}",
+      generation.max_new_tokens, sampling.temperature, sampling.top_k, sampling.top_p, sampling.min_p,
+      sampling.repetition_penalty, sampling.repetition_window, name(generation.chat));
   if (!generation.stop.empty()) out += fmt::format(", stop: {}", sequence(generation.stop));
   out += "}\nexperiments:\n";
   for (const ExperimentConfig& experiment : config.experiments)

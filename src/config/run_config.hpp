@@ -9,6 +9,8 @@
 #include <string_view>
 #include <vector>
 
+#include "core/sampling.hpp"
+
 namespace pipespec::config {
 
 enum class Backend : std::uint8_t { host };
@@ -58,8 +60,7 @@ struct TaskConfig {
 
 struct GenerationConfig {
   int max_new_tokens = 512;
-  double temperature = 0.0;
-  double top_p = 1.0;
+  Sampling sampling;  ///< with RunConfig::seed
   Chat chat = Chat::automatic;
   std::vector<std::string> stop;  ///< the text ends at the first of these strings
 };

@@ -1,6 +1,7 @@
-/// The interface by which decoding drives a model: positions in, greedy tokens out.
+/// The interface by which decoding drives a model: positions in, tokens out.
 #pragma once
 
+#include <cstdint>
 #include <span>
 #include <vector>
 
@@ -14,13 +15,17 @@ using Slot = int;
 /// The rows of one sequence in a forward pass.
 struct Segment {
   Slot slot = 0;
-  Position begin = 0;             ///< position of the first row; equals length(slot)
-  std::span<const Token> tokens;  ///< [rows] the tokens at begin, begin+1, …
-  int outputs = 0;                ///< how many of the last rows want their next token, 0 ≤ outputs ≤ rows
+  Position begin = 0;                  ///< position of the first row; equals length(slot)
+  std::span<const Token> tokens;       ///< [rows] the tokens at begin, begin+1, …
+  int outputs = 0;                     ///< how many of the last rows want their next token, 0 ≤ outputs ≤ rows
+  std::uint64_t sequence = 0;          ///< whose noise a model that samples draws with
+  std::span<const Token> recent = {};  ///< for a model with a repetition penalty: the text up to the last of the
+                                       ///< tokens, at least from `window` tokens before the first output's
 };
 
-/// A causal language model with a KV cache of several slots. Row invariant: a row's output is a function of the weights
-/// and of the tokens of its prefix alone, bit for bit (numerics.md). Not thread-safe: one caller at a time.
+/// A causal language model with a KV cache of several slots. Row invariant: a row's output is a function of the
+/// weights, the tokens of its prefix and, where the model samples, of the sequence's noise at its position alone, bit
+/// for bit (numerics.md). Not thread-safe: one caller at a time.
 class LanguageModel {
  public:
   virtual ~LanguageModel() = default;
@@ -36,8 +41,9 @@ class LanguageModel {
   virtual void truncate(Slot slot, Position length) = 0;
 
   /// One pass over the rows of all segments: appends their keys and values to their slots and writes, segment by
-  /// segment, the most likely next token after each of the last `outputs` rows (ties: the lower id) to `next` [sum of
-  /// outputs]. Token ids must be < vocabulary_size(), and begin + rows ≤ context_length().
+  /// segment, the next token after each of the last `outputs` rows, the most likely one (ties: the lower id) or as the
+  /// model samples, to `next` [sum of outputs]. Token ids must be < vocabulary_size(), and begin + rows ≤
+  /// context_length().
   virtual void forward(std::span<const Segment> segments, std::span<Token> next) = 0;
 };
 

@@ -40,6 +40,7 @@ MemoryPlan memory_plan(const Checkpoint& checkpoint, const ModelOptions& options
   plan.kv_cache = KvCache::bytes(cache);
   plan.workspace =
       Workspace::bytes(a, shard, Transformer::chunk_rows) + ops::RopeTable::bytes(cache.context, a.head_dim);
+  if (!options.sampling.is_greedy()) plan.workspace += DrawBuffers::bytes(options.sampling, a, shard);
   return plan;
 }
 

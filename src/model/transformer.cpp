@@ -62,6 +62,7 @@ Transformer::Transformer(std::shared_ptr<const Checkpoint> checkpoint, const Mod
       workspace_(stream_, architecture(), shard_, chunk_rows),
       best_(chunk_rows) {
   pieces_.reserve(chunk_rows);
+  if (!options.sampling.is_greedy()) drawing_.emplace(options.sampling, architecture(), shard_, chunk_rows);
 }
 
 std::int64_t Transformer::weight_bytes() const {
@@ -98,9 +99,11 @@ void Transformer::pass(std::span<const Segment> segments, Head&& head) {
       count = std::min(rows - done, chunk_rows - begin % chunk_rows);  // a piece ends on the absolute grid
       if (piece_rows_ + count > chunk_rows) run_chunk(head);
       const std::int64_t outputs = std::clamp(done + count - (rows - segment.outputs), 0, count);
-      pieces_.push_back({segment.slot, begin,
-                         segment.tokens.subspan(static_cast<std::size_t>(done), static_cast<std::size_t>(count)),
-                         piece_rows_, outputs});
+      pieces_.push_back(
+          {segment.slot, begin, segment.tokens.subspan(static_cast<std::size_t>(done), static_cast<std::size_t>(count)),
+           piece_rows_, outputs, segment.sequence,
+           segment.recent.first(segment.recent.size() -
+                                std::min(segment.recent.size(), static_cast<std::size_t>(rows - done - count)))});
       piece_rows_ += count;
     }
   }
@@ -229,11 +232,32 @@ void Transformer::find_best(MatrixView<const float> outputs, std::span<Token> ne
   std::ranges::transform(best, next.begin(), &Best::token);
 }
 
-/// Gathers row by row, as the parts of a row lie next to one another only there.
-void Transformer::write_logits(MatrixView<const float> outputs, MatrixView<float> out) {
+/// Every rank draws from the logits of all, and so the same.
+void Transformer::draw(MatrixView<const float> outputs, std::span<Token> next) {
+  DrawBuffers& drawing = *drawing_;
+  auto place = drawing.places.begin();
+  for (const Piece& piece : pieces_) {
+    for (std::int64_t behind = piece.outputs; behind-- > 0;) {  // rows of the piece behind this one
+      const auto unseen = std::min(piece.recent.size(), static_cast<std::size_t>(behind));
+      *place++ = {piece.sequence, piece.begin + static_cast<Position>(piece.rows() - behind),
+                  piece.recent.first(piece.recent.size() - unseen)};
+    }
+  }
+  for (std::int64_t first = 0; first < outputs.rows; first += DrawBuffers::rows) {
+    const std::int64_t rows = std::min(DrawBuffers::rows, outputs.rows - first);
+    const auto range = [&](auto values) {
+      return values.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(rows));
+    };
+    write_logits(outputs.row_range(first, rows), drawing.own_logits, drawing.logits.rows(rows));
+    drawing.sampler.draw(stream_, drawing.logits.rows(rows), range(std::span<const ops::DrawPlace>(drawing.places)),
+                         range(next));
+  }
+}
+
+/// Gathers row by row, as the parts of a row lie next to one another only there. `own` has room for this rank's.
+void Transformer::write_logits(MatrixView<const float> outputs, RowBuffer& own, MatrixView<float> out) {
   workspace_.activations.assign(stream_, outputs, needs_blocks(weights_.head));
   if (!group_) return ops::linear(stream_, weights_.head, workspace_.activations, out);
-  RowBuffer own(outputs.rows, shard_.vocabulary.size());
   const MatrixView<float> part = own.rows(outputs.rows);
   ops::linear(stream_, weights_.head, workspace_.activations, part);
   for (std::int64_t r = 0; r < outputs.rows; ++r)
@@ -246,7 +270,8 @@ void Transformer::forward(std::span<const Segment> segments, std::span<Token> ne
   for (const Segment& segment : segments) wanted += static_cast<std::size_t>(segment.outputs);
   expect(next.size() == wanted, "there is one place for every wanted token");
   pass(segments, [&](MatrixView<const float> outputs) {
-    find_best(outputs, next.first(static_cast<std::size_t>(outputs.rows)));
+    const std::span<Token> chosen = next.first(static_cast<std::size_t>(outputs.rows));
+    drawing_ ? draw(outputs, chosen) : find_best(outputs, chosen);
     next = next.subspan(static_cast<std::size_t>(outputs.rows));
   });
 }
@@ -256,8 +281,9 @@ void Transformer::logits(Slot slot, std::span<const Token> tokens, MatrixView<fl
   expect(out.rows == rows && out.cols == vocabulary_size(), "logits are [tokens, vocabulary]");
   const Segment segment{slot, length(slot), tokens, static_cast<int>(rows)};
   std::int64_t written = 0;
+  RowBuffer own(group_ ? chunk_rows : 0, shard_.vocabulary.size());
   pass(std::span(&segment, 1), [&](MatrixView<const float> outputs) {
-    write_logits(outputs, out.row_range(written, outputs.rows));
+    write_logits(outputs, own, out.row_range(written, outputs.rows));
     written += outputs.rows;
   });
 }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "comm/group.hpp"
+#include "core/sampling.hpp"
 #include "device/device.hpp"
 #include "model/checkpoint.hpp"
 #include "model/kv_cache.hpp"
@@ -29,6 +30,7 @@ struct ModelOptions {
   int slots = 1;                             ///< sequences held at once
   Position context = 0;                      ///< positions a slot has room for; 0: as many as the model was trained for
   int threads = 1;
+  Sampling sampling = {};
 };
 
 /// LLaMA's forward pass (Touvron et al. 2023) with grouped-query attention and a KV cache. The rows of a segment are
@@ -83,6 +85,8 @@ class Transformer final : public LanguageModel {
     std::span<const Token> tokens;
     std::int64_t first_row = 0;  ///< in the chunk
     std::int64_t outputs = 0;    ///< of the last rows
+    std::uint64_t sequence = 0;
+    std::span<const Token> recent;  ///< up to the last of the tokens
     std::int64_t rows() const { return static_cast<std::int64_t>(tokens.size()); }
   };
 
@@ -97,7 +101,8 @@ class Transformer final : public LanguageModel {
   void add_update(LapTimer& timer);
   ops::MatrixView<const float> normalise_outputs();
   void find_best(ops::MatrixView<const float> outputs, std::span<Token> next);
-  void write_logits(ops::MatrixView<const float> outputs, ops::MatrixView<float> out);
+  void draw(ops::MatrixView<const float> outputs, std::span<Token> next);
+  void write_logits(ops::MatrixView<const float> outputs, RowBuffer& own, ops::MatrixView<float> out);
   void check(const Segment& segment) const;
 
   std::shared_ptr<const Checkpoint> checkpoint_;
@@ -108,9 +113,10 @@ class Transformer final : public LanguageModel {
   KvCache cache_;
   ops::RopeTable rope_;
   Workspace workspace_;
-  std::vector<Piece> pieces_;    // of the chunk being computed
-  std::int64_t piece_rows_ = 0;  // of all of them
-  std::vector<Best> best_;       // [chunk_rows]
+  std::vector<Piece> pieces_;           // of the chunk being computed
+  std::int64_t piece_rows_ = 0;         // of all of them
+  std::vector<Best> best_;              // [chunk_rows]
+  std::optional<DrawBuffers> drawing_;  // of a model that does not just take the largest logit
   OperationTimes* times_ = nullptr;
 };
 

@@ -2,13 +2,16 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
+#include "core/sampling.hpp"
 #include "device/buffer.hpp"
 #include "device/device.hpp"
 #include "model/architecture.hpp"
 #include "model/shard.hpp"
 #include "ops/activations.hpp"
 #include "ops/matrix_view.hpp"
+#include "ops/sampler.hpp"
 
 namespace pipespec::model {
 
@@ -39,6 +42,26 @@ struct Workspace {
   RowBuffer gate, up;    // [rows, own feed_forward]
   RowBuffer update;  // [rows, width] what a block adds to the residual stream; with tensor parallelism this rank's part
   ops::Activations activations;
+};
+
+/// What drawing tokens from logits takes, `rows` rows at a time.
+struct DrawBuffers {
+  static constexpr std::int64_t rows = 16;
+
+  /// For a pass of at most `outputs` outputs.
+  DrawBuffers(const Sampling& sampling, const Architecture& architecture, const Shard& shard, std::int64_t outputs)
+      : sampler(sampling, rows, architecture.vocabulary),
+        logits(rows, architecture.vocabulary),
+        own_logits(rows, shard.vocabulary.size()),
+        places(static_cast<std::size_t>(outputs)) {}
+
+  /// Memory of buffers made with the same arguments.
+  static std::int64_t bytes(const Sampling& sampling, const Architecture& architecture, const Shard& shard);
+
+  ops::Sampler sampler;
+  RowBuffer logits;                    // [rows, vocabulary]
+  RowBuffer own_logits;                // [rows, own vocabulary]
+  std::vector<ops::DrawPlace> places;  // [outputs]
 };
 
 }  // namespace pipespec::model

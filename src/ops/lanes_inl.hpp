@@ -233,6 +233,32 @@ HWY_INLINE Lanes exp(const Lanes& argument) {
   });
 }
 
+/// ln x within 2 units in the last place, of normal x > 0: x = 2^n·m, √½ ≤ m < √2, and ln m = 2·artanh(s), s = (m −
+/// 1)/(m + 1), by the series of artanh, whose remainder is below 2^-26 of it.
+HWY_INLINE Lanes log(const Lanes& x) {
+  Lanes exponent, mantissa;
+  for (int i = 0; i < parts; ++i) {
+    constexpr std::int32_t root_half = 0x3F3504F3;  // the bits of √½
+    const IntPart bits = hn::Sub(hn::BitCast(IntTag(), x.part[i]), hn::Set(IntTag(), root_half));
+    const IntPart n = hn::ShiftRight<23>(bits);
+    const IntPart m = hn::Sub(hn::BitCast(IntTag(), x.part[i]), hn::ShiftLeft<23>(n));
+    exponent.part[i] = hn::ConvertTo(FloatTag(), n);
+    mantissa.part[i] = hn::BitCast(FloatTag(), m);
+  }
+  const Lanes one = broadcast(1.0f);
+  const Lanes f = add(mantissa, broadcast(-1.0f));
+  const Lanes s = div(f, add(mantissa, one));
+  const Lanes z = mul(s, s);
+  Lanes p = broadcast(2.0f / 11);
+  p = fma(p, z, broadcast(2.0f / 9));
+  p = fma(p, z, broadcast(2.0f / 7));
+  p = fma(p, z, broadcast(2.0f / 5));
+  p = fma(p, z, broadcast(2.0f / 3));
+  p = mul(p, z);
+  const Lanes tail = fma(s, p, mul(exponent, broadcast(-2.12194440e-4f)));
+  return fma(exponent, broadcast(0.693359375f), add(add(s, s), tail));
+}
+
 }  // namespace pipespec::ops::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 

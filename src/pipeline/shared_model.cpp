@@ -9,14 +9,18 @@ using model::Segment;
 
 namespace {
 
-// A command is `segments`, then for each: slot, begin, rows, outputs, tokens …; no segments: the end.
-constexpr std::size_t segment_words = 4;
+// A command is `segments`, then for each: slot, begin, rows, outputs, sequence (low, high), length of recent, tokens …,
+// recent …; no segments: the end.
+constexpr std::size_t segment_words = 7;
 
 std::vector<std::int32_t> encode_pass(std::span<const Segment> segments) {
   std::vector<std::int32_t> words = {static_cast<std::int32_t>(segments.size())};
   for (const Segment& s : segments) {
-    words.insert(words.end(), {s.slot, s.begin, static_cast<std::int32_t>(s.tokens.size()), s.outputs});
+    words.insert(words.end(), {s.slot, s.begin, static_cast<std::int32_t>(s.tokens.size()), s.outputs,
+                               static_cast<std::int32_t>(s.sequence), static_cast<std::int32_t>(s.sequence >> 32),
+                               static_cast<std::int32_t>(s.recent.size())});
     words.insert(words.end(), s.tokens.begin(), s.tokens.end());
+    words.insert(words.end(), s.recent.begin(), s.recent.end());
   }
   return words;
 }
@@ -26,9 +30,12 @@ std::vector<Segment> decode_pass(std::span<const std::int32_t> words) {
   std::vector<Segment> segments;
   std::size_t at = 1;
   for (int i = 0; i < words[0]; ++i) {
-    const auto rows = static_cast<std::size_t>(words[at + 2]);
-    segments.push_back({words[at], words[at + 1], words.subspan(at + segment_words, rows), words[at + 3]});
-    at += segment_words + rows;
+    const auto rows = static_cast<std::size_t>(words[at + 2]), recent = static_cast<std::size_t>(words[at + 6]);
+    const std::uint64_t sequence =
+        static_cast<std::uint32_t>(words[at + 4]) | std::uint64_t{static_cast<std::uint32_t>(words[at + 5])} << 32;
+    const auto tokens = words.subspan(at + segment_words, rows + recent);
+    segments.push_back({words[at], words[at + 1], tokens.first(rows), words[at + 3], sequence, tokens.subspan(rows)});
+    at += segment_words + tokens.size();
   }
   expect(at == words.size(), "a command is made of whole segments");
   return segments;

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/error.hpp"
+#include "decoding/digest.hpp"
 #include "pipeline/wire.hpp"
 
 namespace pipespec::pipeline {
@@ -92,11 +93,12 @@ bool StageWorker::step() {
 }
 
 StepResult StageWorker::run_pass(const Pass& pass) {
-  const model::Slot slot = slots_.at(pass.sequence);
-  parts_.model->truncate(slot, pass.begin);
+  const Place place = places_.at(pass.sequence);
+  parts_.model->truncate(place.slot, pass.begin);
   outputs_.resize(pass.outputs);
   const double begin = parts_.clock->now();
-  const model::Segment segment{slot, pass.begin, known_tokens(pass.tokens), pass.outputs};
+  const model::Segment segment{place.slot,   pass.begin,  known_tokens(pass.tokens),
+                               pass.outputs, place.noise, recent_tokens(pass)};
   parts_.model->forward({&segment, 1}, outputs_);
   if (pass.kind != StepKind::prefill) patience_.passed(parts_.clock->now() - begin);
   receive_messages();  // what arrived during the pass counts before its result does
@@ -113,6 +115,16 @@ std::span<const Token> StageWorker::known_tokens(std::span<const Token> tokens) 
   known_.assign(tokens.begin(), tokens.end());
   std::replace_if(known_.begin(), known_.end(), is_unknown, Token{0});
   return known_;
+}
+
+/// The tokens of the pass with as many before them as the repetition penalty of the first looks back at.
+std::span<const Token> StageWorker::recent_tokens(const Pass& pass) {
+  if (parts_.recent_tokens == 0) return {};
+  const std::span<const Token> before = stage_.find(pass.sequence)->view().first(static_cast<std::size_t>(pass.begin));
+  const auto needed = before.last(std::min(before.size(), static_cast<std::size_t>(parts_.recent_tokens)));
+  recent_.assign(needed.begin(), needed.end());
+  recent_.insert(recent_.end(), pass.tokens.begin(), pass.tokens.end());
+  return recent_;
 }
 
 StepResult StageWorker::run_proposal(const Proposal& proposal) {
@@ -153,12 +165,15 @@ void StageWorker::take_slot(SequenceId sequence) {
   parts_.model->truncate(slot, reused);
   stage_.reuse(sequence, reused);
   kept_[slot].assign(prompt.begin(), prompt.end());
-  slots_.emplace(sequence, slot);
+  // The noise belongs to the prompt, so that the output does not depend on the order of the samples.
+  Digest digest;
+  digest.add(prompt);
+  places_.emplace(sequence, Place{slot, digest.value()});
 }
 
 void StageWorker::close_ended() {
   for (const Ended& ended : stage_.take_ended()) {
-    if (const auto slot = slots_.extract(ended.sequence)) free_slots_.push_back(slot.mapped());
+    if (const auto place = places_.extract(ended.sequence)) free_slots_.push_back(place.mapped().slot);
     StageTrace trace = traces_.close(ended);
     if (parts_.on_trace) parts_.on_trace(ended.sequence, std::move(trace));
     if (auto live = live_.extract(ended.sequence)) parts_.queue->answered(std::move(live.mapped().answer));

@@ -30,6 +30,7 @@ struct StageParts {
   model::LanguageModel* model = nullptr;                 ///< of a stage with a model
   decoding::Drafter* drafter = nullptr;                  ///< of stage 0 without one
   SampleQueue* queue = nullptr;                          ///< of the target
+  int recent_tokens = 0;                                 ///< what the model's repetition penalty looks back at
   int sequences_in_flight = 1;                           ///< at the target
   SequenceId newest;                                     ///< sequences that earlier runs on this channel used up
   std::function<void(SequenceId, StageTrace)> on_trace;  ///< a sequence has ended here
@@ -60,6 +61,7 @@ class StageWorker {
   bool waits_for_drafts();
   decoding::StepResult run_pass(const decoding::Pass& pass);
   std::span<const Token> known_tokens(std::span<const Token> tokens);
+  std::span<const Token> recent_tokens(const decoding::Pass& pass);
   decoding::StepResult run_proposal(const decoding::Proposal& proposal);
   void commit(SequenceId sequence, const decoding::StepResult& result);
   void close_ended();
@@ -72,12 +74,17 @@ class StageWorker {
   Patience patience_;
   std::vector<int> peers_;  // stages to look for messages of, most urgent first
   std::map<SequenceId, Live> live_;
-  std::map<SequenceId, model::Slot> slots_;
+  struct Place {  // of a sequence in the model
+    model::Slot slot = 0;
+    std::uint64_t noise = 0;  // which the sequence's tokens are drawn with
+  };
+  std::map<SequenceId, Place> places_;
   std::vector<model::Slot> free_slots_;
   std::map<model::Slot, std::vector<Token>> kept_;  // the prompts whose keys and values the slots hold
   SequenceId admitted_;                             // the newest sequence that has a slot
   std::vector<Token> outputs_;
-  std::vector<Token> known_;  // tokens of a pass, where a drafter does not know them all
+  std::vector<Token> known_;   // tokens of a pass, where a drafter does not know them all
+  std::vector<Token> recent_;  // the text up to the end of a pass
   bool has_shut_down_ = false;
 };
 

@@ -29,7 +29,7 @@ stages:
 tasks:
   - {preset: humaneval_instruct, file: datasets/h.jsonl, samples: 3-7}
   - {preset: jsonl, file: "my prompts.jsonl"}
-generation: {max_new_tokens: 64, temperature: 0.0, top_p: 1, chat: llama-3, stop: ["\n\nQ:", "</s>"]}
+generation: {max_new_tokens: 64, temperature: 0.7, top_k: 50, top_p: 0.9, min_p: 0.05, repetition_penalty: 1.1, repetition_window: 32, chat: llama-3, stop: ["\n\nQ:", "</s>"]}
 experiments:
   - {strategy: autoregressive}
   - {strategy: speculative, lookahead: 4}
@@ -59,8 +59,8 @@ TEST(RunConfig, fills_in_every_default) {
   EXPECT_EQ(stage.context, 0);
   EXPECT_FALSE(config.tasks[0].samples);
   EXPECT_EQ(config.generation.max_new_tokens, 512);
-  EXPECT_EQ(config.generation.temperature, 0);
-  EXPECT_EQ(config.generation.top_p, 1);
+  EXPECT_TRUE(config.generation.sampling.is_greedy());
+  EXPECT_EQ(config.generation.sampling.top_p, 1);
   EXPECT_EQ(config.generation.chat, Chat::automatic);
   EXPECT_TRUE(config.generation.stop.empty());
   EXPECT_EQ(config.experiments[0].label, "autoregressive");
@@ -85,6 +85,14 @@ TEST(RunConfig, reads_every_key) {
   EXPECT_EQ(config.name, "chain");
   EXPECT_EQ(config.output, "out/chain");
   EXPECT_EQ(config.seed, 18446744073709551615u);
+  const Sampling& sampling = config.generation.sampling;
+  EXPECT_EQ(sampling.temperature, 0.7);
+  EXPECT_EQ(sampling.top_k, 50);
+  EXPECT_EQ(sampling.top_p, 0.9);
+  EXPECT_EQ(sampling.min_p, 0.05);
+  EXPECT_EQ(sampling.repetition_penalty, 1.1);
+  EXPECT_EQ(sampling.repetition_window, 32);
+  EXPECT_EQ(sampling.seed, config.seed) << "one seed for the run";
   EXPECT_EQ(config.stages[0].drafter, DrafterKind::prompt_lookup);
   EXPECT_EQ(config.stages[0].lookup.min_match, 3);
   EXPECT_EQ(config.stages[0].lookup.max_match, 7);
@@ -202,7 +210,7 @@ replicas: 1
 sequences_in_flight: 1
 tasks:
   - {preset: jsonl, file: prompts.jsonl}
-generation: {max_new_tokens: 512, temperature: 0, top_p: 1, chat: auto}
+generation: {max_new_tokens: 512, temperature: 0, top_k: 0, top_p: 1, min_p: 0, repetition_penalty: 1, repetition_window: 64, chat: auto}
 experiments:
   - {strategy: autoregressive, label: autoregressive, stages: [target]}
 output: results/smallest

@@ -41,9 +41,12 @@ void operator delete[](void* memory, std::size_t) noexcept {
 namespace pipespec::model {
 namespace {
 
-TEST(Allocation, APassAllocatesNothingOnceOneOfItsSizeHasRun) {
+class Allocation : public ::testing::TestWithParam<Sampling> {};
+
+TEST_P(Allocation, APassAllocatesNothingOnceOneOfItsSizeHasRun) {
   const testing::TinyModel shape{.type = io::GgmlType::q4_1};
-  Transformer transformer(testing::open(testing::make_tiny_gguf(shape)), {.slots = 2, .threads = 2});
+  Transformer transformer(testing::open(testing::make_tiny_gguf(shape)),
+                          {.slots = 2, .threads = 2, .sampling = GetParam()});
   const auto text = testing::random_text(150, shape.vocabulary);
   std::vector<Token> next(12);
   const auto pass = [&] {
@@ -57,6 +60,15 @@ TEST(Allocation, APassAllocatesNothingOnceOneOfItsSizeHasRun) {
   pass();
   EXPECT_EQ(allocations - before, 0);
 }
+
+INSTANTIATE_TEST_SUITE_P(Samplings, Allocation,
+                         ::testing::Values(Sampling{}, Sampling{.temperature = 1, .top_k = 20, .top_p = 0.9},
+                                           Sampling{.repetition_penalty = 2}),
+                         [](const auto& instance) {
+                           return instance.param.is_greedy()      ? "Greedy"
+                                  : instance.param.is_penalised() ? "Penalised"
+                                                                  : "Drawn";
+                         });
 
 }  // namespace
 }  // namespace pipespec::model

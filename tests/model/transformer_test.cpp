@@ -135,6 +135,52 @@ TEST(Transformer, OutputsAreThoseOfEachSegmentsLastRows) {
   EXPECT_EQ(next[141], all[6]);
 }
 
+/// What a model draws after each token of a text, taken `chunk` tokens at a time. The logits of random weights lie far
+/// apart, so only high temperatures draw anything but the largest.
+std::vector<Token> drawn(const testing::TinyGguf& file, const Sampling& sampling, std::span<const Token> text,
+                         std::size_t chunk, std::uint64_t sequence = 3) {
+  Transformer transformer(testing::open(file), {.sampling = sampling});
+  std::vector<Token> next(text.size());
+  for (std::size_t begin = 0; begin < text.size(); begin += chunk) {
+    const std::size_t end = std::min(begin + chunk, text.size());
+    const Segment segment{.slot = 0,
+                          .begin = static_cast<Position>(begin),
+                          .tokens = text.subspan(begin, end - begin),
+                          .outputs = static_cast<int>(end - begin),
+                          .sequence = sequence,
+                          .recent = text.first(end)};
+    transformer.forward({&segment, 1}, std::span(next).subspan(begin, end - begin));
+  }
+  return next;
+}
+
+TEST(Transformer, DrawsTheSameTokensWhateverTheChunks) {
+  const auto file = testing::make_tiny_gguf({});
+  const auto text = testing::random_text(200, file.model.vocabulary);
+  for (const Sampling& sampling : {Sampling{.temperature = 30, .seed = 9}, Sampling{.repetition_penalty = 5},
+                                   Sampling{.temperature = 30, .top_k = 40, .repetition_penalty = 1.2}}) {
+    const auto expected = drawn(file, sampling, text, 1);
+    EXPECT_EQ(drawn(file, sampling, text, 7), expected);
+    EXPECT_EQ(drawn(file, sampling, text, 200), expected);
+    EXPECT_NE(drawn(file, {}, text, 200), expected) << "it is greedy";
+  }
+}
+
+TEST(Transformer, DrawsOtherTokensForAnotherSequenceOrSeed) {
+  const auto file = testing::make_tiny_gguf({});
+  const auto text = testing::random_text(50, file.model.vocabulary);
+  const auto expected = drawn(file, {.temperature = 30}, text, 50);
+  EXPECT_NE(drawn(file, {.temperature = 30}, text, 50, 4), expected);
+  EXPECT_NE(drawn(file, {.temperature = 30, .seed = 1}, text, 50), expected);
+}
+
+TEST(Transformer, AtTheLowestTemperatureItDrawsTheLargestLogitsToken) {
+  const auto file = testing::make_tiny_gguf({});
+  const auto text = testing::random_text(50, file.model.vocabulary);
+  const Sampling cold{.temperature = 0.01, .top_k = 1};
+  EXPECT_EQ(drawn(file, cold, text, 50), drawn(file, {}, text, 50));
+}
+
 TEST(Transformer, LengthFollowsPassesAndTruncates) {
   const TinyModel model{};
   Transformer transformer(testing::open(testing::make_tiny_gguf(model)), {.slots = 2});

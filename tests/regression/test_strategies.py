@@ -49,6 +49,39 @@ class Strategies(ExecutableTest):
                                        "  - {strategy: speculative, stages: [cut, whole]}"
         self.assert_run(3, self.config(stages, experiments), 20)
 
+    def test_drawn_tokens_are_the_same_for_every_strategy_chain_and_window(self):
+        model = self.tiny_model("four", layers=4)
+        stages = (f"  - {{name: ngram, drafter: prompt_lookup}}\n  - {{name: cut, model: {model}, layers: [0, 3]}}\n"
+                  f"  - {{name: whole, model: {model}}}")
+        experiments = ALL_STRATEGIES + "\n  - {strategy: pipespec, stages: [ngram, whole], window: 3}\n" \
+                                       "  - {strategy: speculative, stages: [cut, whole]}"
+        config = self.config(stages, experiments)
+        outputs = []
+        for sampling in ("{temperature: 0.7}", "{temperature: 1.2, top_k: 50, top_p: 0.9, min_p: 0.01}",
+                         "{temperature: 1.2, repetition_penalty: 1.3, repetition_window: 20}",
+                         "{temperature: 0, repetition_penalty: 1.3}"):
+            for seed in (1, 2):
+                out = self.folder / f"out{len(outputs)}"
+                sampled = sampling.replace("{", "{max_new_tokens: 40, ")
+                done = run(3, "run", config, "--set", f"generation={sampled}", "--set", f"seed={seed}", "--out", out)
+                self.assertEqual(done.returncode, DONE, done.stderr)
+                samples = self.samples(out)
+                self.assertEqual(len(samples), 20)
+                self.assert_identical(samples)
+                outputs.append([sample["token_ids"] for sample in samples])
+            drawn = "temperature: 0," not in sampling
+            self.assertEqual(outputs[-1] != outputs[-2], drawn, f"{sampling}: seeds 1 and 2")
+        self.assertNotEqual(outputs[0], outputs[2])
+
+    def test_tensor_parallel_stages_draw_tokens(self):
+        model = self.tiny_model("grouped", heads=6, kv_heads=3, head_dim=32, type="Q8_0")
+        stages = (f"  - {{name: cut, model: {model}, layers: [0], tensor_parallel: 2}}\n"
+                  f"  - {{name: whole, model: {model}, tensor_parallel: 3}}")
+        config = self.config(stages, ALL_STRATEGIES)
+        done = run(5, "run", config, "--set", "generation={max_new_tokens: 40, temperature: 1, repetition_penalty: 1.2}")
+        self.assertEqual(done.returncode, DONE, done.stderr)
+        self.assert_identical(self.samples())
+
     def test_the_output_does_not_depend_on_threads(self):
         stages = f"  - {{name: whole, model: {self.tiny_model('wide', width=256, feed_forward=512)}}}"
         config = self.config(stages, "  - {strategy: autoregressive}")
