@@ -6,12 +6,12 @@
 
 namespace pipespec::comm {
 
-/// Waiting that costs little when it is short and nothing when it is long: a few pauses, then the core is yielded to other
-/// ranks, then sleeps that grow from 20 µs to 1 ms with the time waited. Not thread-safe.
+/// Waiting that costs little when it is short and nothing when it is long: a few pauses, then the core is yielded to
+/// other ranks, then sleeps that grow from 20 µs to 1 ms with the time waited. Not thread-safe.
 ///
-/// On a host with fewer cores than busy threads the yield gives a whole time slice away (a trace shows gaps of 3 ms), but
-/// polling without it takes more from the thread that computes: 380 against 440 tokens/s, prompt lookup beside a target of
-/// two threads on two cores.
+/// On a host with fewer cores than busy threads the yield gives a whole time slice away (a trace shows gaps of 3 ms),
+/// but polling without it takes more from the thread that computes: 380 against 440 tokens/s, prompt lookup beside a
+/// target of two threads on two cores.
 class Backoff {
  public:
   /// Waits one step longer than the last time.
