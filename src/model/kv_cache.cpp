@@ -6,7 +6,8 @@ namespace pipespec::model {
 namespace {
 
 std::int64_t view_bytes(const KvCache::Extents& e) {
-  return ops::KvView::bytes(e.type, e.kv_heads, e.head_dim, ops::KvView::round_up(e.context));
+  const ops::KvView view = KvCache::outline(e);
+  return ops::KvView::bytes(view.type, view.kv_heads, view.head_dim, view.capacity);
 }
 
 }  // namespace
@@ -18,6 +19,10 @@ KvCache::KvCache(const Extents& extents)
 
 std::int64_t KvCache::bytes(const Extents& extents) {
   return std::int64_t{extents.slots} * extents.layers * view_bytes(extents);
+}
+
+ops::KvView KvCache::outline(const Extents& e) {
+  return {nullptr, e.type, e.kv_heads, e.head_dim, ops::KvView::round_up(e.context)};
 }
 
 Position KvCache::length(Slot slot) const {
@@ -38,8 +43,9 @@ void KvCache::truncate(Slot slot, Position length) {
 ops::KvView KvCache::view(Slot slot, int layer) {
   expect(slot >= 0 && slot < extents_.slots && layer >= 0 && layer < extents_.layers, "the slot and the layer exist");
   const std::int64_t index = std::int64_t{slot} * extents_.layers + layer;
-  return {storage_.data() + index * view_bytes(extents_), extents_.type, extents_.kv_heads, extents_.head_dim,
-          ops::KvView::round_up(extents_.context)};
+  ops::KvView view = outline(extents_);
+  view.data = storage_.data() + index * view_bytes(extents_);
+  return view;
 }
 
 }  // namespace pipespec::model

@@ -30,6 +30,9 @@ class KvCache {
   /// Memory of a cache of these extents when every slot is full.
   static std::int64_t bytes(const Extents& extents);
 
+  /// What view() of a cache of these extents looks like, without its memory.
+  static ops::KvView outline(const Extents& extents);
+
   int slots() const { return extents_.slots; }
   Position context() const { return extents_.context; }
   Position length(Slot slot) const;

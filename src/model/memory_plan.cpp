@@ -38,8 +38,9 @@ MemoryPlan memory_plan(const Checkpoint& checkpoint, const ModelOptions& options
   plan.weights = weight_bytes(checkpoint, options, shard);
   plan.embedding = a.vocabulary * ops::row_bytes(checkpoint.tensor(TensorRole::embedding).type, a.width);
   plan.kv_cache = KvCache::bytes(cache);
-  plan.workspace =
-      Workspace::bytes(a, shard, Transformer::chunk_rows) + ops::RopeTable::bytes(cache.context, a.head_dim);
+  plan.workspace = Workspace::bytes(a, shard, Transformer::chunk_rows) +
+                   ops::RopeTable::bytes(cache.context, a.head_dim) +
+                   static_cast<std::int64_t>(ops::attention_scratch_bytes(KvCache::outline(cache), shard.heads.size()));
   if (!options.sampling.is_greedy()) plan.workspace += DrawBuffers::bytes(options.sampling, a, shard);
   return plan;
 }

@@ -62,6 +62,7 @@ Transformer::Transformer(std::shared_ptr<const Checkpoint> checkpoint, const Mod
       workspace_(stream_, architecture(), shard_, chunk_rows),
       best_(chunk_rows) {
   pieces_.reserve(chunk_rows);
+  stream_.scratch(ops::attention_scratch_bytes(cache_.view(0, 0), shard_.heads.size()));  // grows no more in passes
   if (!options.sampling.is_greedy()) drawing_.emplace(options.sampling, architecture(), shard_, chunk_rows);
 }
 

@@ -78,7 +78,10 @@ struct Job {
   MatrixPart part;
   ops::WeightType type;  ///< to pack it in: as stored, bf16, f32, q8_0 or q4_0
   ops::PackedMatrix* packed;
-  std::int64_t bytes_read = 0;  ///< when it is done
+  std::span<std::byte> memory = {};  ///< to pack it into
+  std::int64_t bytes_read = 0;       ///< when it is done
+
+  std::size_t bytes() const { return ops::PackedMatrix::bytes(type, part.rows.size(), part.cols.size()); }
 };
 
 /// Writes `values` in `type`; false where it cannot hold one of them.
@@ -91,7 +94,7 @@ bool narrow(ops::WeightType type, std::span<const float> values, std::span<std::
 /// Packs the part row by row.
 void pack(Job& job) {
   StoredPart part(*job.tensor, job.part);
-  ops::PackedMatrix packed(job.type, part.rows(), part.cols());
+  ops::PackedMatrix packed(job.type, part.rows(), part.cols(), job.memory);
   std::vector<std::uint16_t> narrowed(static_cast<std::size_t>(ops::row_bytes(job.type, part.cols()) / 2));
   for (std::int64_t row = 0; row < part.rows(); ++row) {
     if (job.type == job.tensor->type) {
@@ -109,6 +112,19 @@ void pack(Job& job) {
   }
   *job.packed = std::move(packed);
   job.bytes_read = part.bytes_read();
+}
+
+/// Memory for all of them, in their order.
+device::Buffer<std::byte> allocate(std::vector<Job>& jobs) {
+  std::size_t bytes = 0;
+  for (const Job& job : jobs) bytes += job.bytes();
+  device::Buffer<std::byte> storage(bytes);
+  std::span<std::byte> rest = storage.span();
+  for (Job& job : jobs) {
+    job.memory = rest.first(job.bytes());
+    rest = rest.subspan(job.bytes());
+  }
+  return storage;
 }
 
 /// Every thread takes the next job that nobody has taken.
@@ -224,7 +240,6 @@ Weights load_weights(const Checkpoint& checkpoint, const Shard& shard, const std
     weights.bytes_read += part.bytes_read();
     return std::vector<float>(own.begin(), own.end());
   };
-  add(TensorRole::head, 0, weights.head);  // by far the largest, so it goes first
   for (std::size_t i = 0; i < layers.size(); ++i) {
     LayerWeights& to = weights.layers[i];
     to.attention_norm = own_vector(TensorRole::attention_norm, layers[i]);
@@ -242,9 +257,14 @@ Weights load_weights(const Checkpoint& checkpoint, const Shard& shard, const std
     add(TensorRole::up, layers[i], to.up);
     add(TensorRole::down, layers[i], to.down);
   }
+  add(TensorRole::head, 0, weights.head);
+  weights.storage = allocate(jobs);
+  std::swap(jobs.front(), jobs.back());  // the head is by far the largest, so it is packed first
   run_jobs(jobs, stream.pool());
   for (const Job& job : jobs) weights.bytes_read += job.bytes_read;
   weights.output_norm = own_vector(TensorRole::output_norm, 0);
+  // The kernel maps pages around the one that is touched, so a reader has brought back some that another had released.
+  for (const Job& job : jobs) io::release_pages(job.tensor->bytes);
   const StoredTensor& embedding = checkpoint.tensor(TensorRole::embedding);
   weights.embedding = {embedding.type, embedding.bytes, embedding.extents.rows, embedding.extents.cols};
   return weights;

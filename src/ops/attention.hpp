@@ -42,4 +42,8 @@ void store_kv(device::Stream& stream, const KvView& cache, Position begin, Matri
 void attention(device::Stream& stream, const KvView& cache, Position begin, MatrixView<const float> q,
                MatrixView<float> out);
 
+/// The most scratch memory of its stream that attention() takes on a cache like this one (its `data` may be null), with
+/// `heads` query heads and any number of rows.
+std::size_t attention_scratch_bytes(const KvView& cache, std::int64_t heads);
+
 }  // namespace pipespec::ops

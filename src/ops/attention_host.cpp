@@ -75,8 +75,8 @@ void attention(device::Stream& stream, const KvView& cache, Position begin, Matr
   const std::int64_t width = std::int64_t{cache.kv_heads} * cache.head_dim;
   expect(q.cols % width == 0 && out.rows == q.rows && out.cols == q.cols, "queries have whole groups of heads");
   expect(begin >= 0 && begin + q.rows <= cache.capacity, "the positions are in the cache");
-  // Rows are taken some at a time, so that the scratch memory stays small however long the pass is.
-  constexpr std::int64_t rows_at_once = 64;
+  const std::int64_t row_bytes = AttentionJob(cache, begin, q, out).row_bytes();
+  const std::int64_t rows_at_once = std::clamp(scratch_target / row_bytes, fewest_rows, most_rows);
   for (std::int64_t first = 0; first < q.rows; first += rows_at_once) {
     const std::int64_t rows = std::min(rows_at_once, q.rows - first);
     AttentionJob job(cache, begin + static_cast<Position>(first), q.row_range(first, rows), out.row_range(first, rows));
@@ -100,6 +100,14 @@ void attention(device::Stream& stream, const KvView& cache, Position begin, Matr
       for (; row < end; ++row) HWY_DYNAMIC_DISPATCH(combine_row)(job, row);
     });
   }
+}
+
+std::size_t attention_scratch_bytes(const KvView& cache, std::int64_t heads) {
+  const std::int64_t rows = std::min<std::int64_t>(most_rows, cache.capacity);
+  const MatrixView<float> whole{nullptr, rows, heads * cache.head_dim};
+  const AttentionJob last(cache, cache.capacity - static_cast<Position>(rows), whole, whole);
+  const std::int64_t most = std::max(scratch_target, fewest_rows * last.row_bytes());
+  return static_cast<std::size_t>(last.rounded_bytes + std::min(rows * last.row_bytes(), most));
 }
 
 }  // namespace pipespec::ops

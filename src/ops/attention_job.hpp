@@ -21,6 +21,11 @@ constexpr int queries_at_once = 8;
 /// Likewise of a cache of int8, where a query takes two rows of an ActivationBlock.
 constexpr std::int64_t queries_of_tiles = ActivationBlock::rows / 2;
 
+/// Rows are taken some at a time, so that the scratch memory stays small and near however long the pass and the context
+/// are: as many as this holds the results of, but not fewer than share a key and not more than are worth it.
+constexpr std::int64_t scratch_target = std::int64_t{2} << 20;  // bytes, of results
+constexpr std::int64_t fewest_rows = 8, most_rows = 64;
+
 /// What one query found in one split, in the scratch memory.
 struct SplitResult {
   float* values;   ///< [head_dim filled up to 16s] Σ e^(score − largest)·value
@@ -48,10 +53,11 @@ struct AttentionJob {
                                               : 0) {}
 
   std::int64_t items() const { return (q.rows + block_rows - 1) / block_rows * cache.kv_heads * splits; }
-  std::size_t scratch_bytes() const {
-    return static_cast<std::size_t>(rounded_bytes + q.rows * cache.kv_heads * group * splits * result_floats *
-                                                        std::int64_t{sizeof(float)});
+  /// Of what a row's heads find in all splits.
+  std::int64_t row_bytes() const {
+    return cache.kv_heads * group * splits * result_floats * std::int64_t{sizeof(float)};
   }
+  std::size_t scratch_bytes() const { return static_cast<std::size_t>(rounded_bytes + q.rows * row_bytes()); }
 
   /// Queries of one kv head, numbered row·group + head of the group.
   std::int64_t queries() const { return q.rows * group; }

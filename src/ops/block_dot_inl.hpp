@@ -100,6 +100,12 @@ HWY_INLINE void add_minimum(const BlockScales& scales, const ActivationBlock& x,
 
 #if HWY_TARGET == HWY_AVX3_DL
 
+/// Partial sums of a dot product, added up at its end: with few rows, one sum's latency would be what the block takes.
+template <int rows>
+constexpr int partial_sums = rows == 1   ? 4
+                             : rows == 2 ? 2
+                                         : 1;
+
 template <WeightType type, int rows>
 HWY_INLINE void add_block(const std::uint8_t* HWY_RESTRICT stored, const BlockScales& scales, const ActivationBlock& x,
                           Lanes (&sums)[rows]) {
@@ -122,11 +128,16 @@ HWY_INLINE void add_block(const std::uint8_t* HWY_RESTRICT stored, const BlockSc
   for (int s = 0; s < format.scales; ++s) {
     PIPESPEC_UNROLL
     for (int r = 0; r < rows; ++r) {
-      __m512i sum = _mm512_set1_epi32(zero_point_term<type>(x, s, r));
+      __m512i sum[partial_sums<rows>] = {_mm512_set1_epi32(zero_point_term<type>(x, s, r))};
       PIPESPEC_UNROLL
-      for (int i = s * steps; i < (s + 1) * steps; ++i)
-        sum = _mm512_dpbusd_epi32(sum, codes[i], _mm512_set1_epi32(four_codes(x.codes[r] + 4 * i)));
-      dots[r].part[0].raw = _mm512_cvtepi32_ps(sum);
+      for (int i = 0; i < steps; ++i) {
+        __m512i& to = sum[i % partial_sums<rows>];
+        const int step = s * steps + i;
+        to = _mm512_dpbusd_epi32(to, codes[step], _mm512_set1_epi32(four_codes(x.codes[r] + 4 * step)));
+      }
+      PIPESPEC_UNROLL
+      for (int i = 1; i < partial_sums<rows>; ++i) sum[0] = _mm512_add_epi32(sum[0], sum[i]);
+      dots[r].part[0].raw = _mm512_cvtepi32_ps(sum[0]);
     }
     add_scaled<type>(dots, s, scales, x, sums);
   }

@@ -10,8 +10,6 @@
 #endif
 // clang-format on
 
-#include <hwy/cache_control.h>
-
 #include <algorithm>
 
 #include "ops/activations.hpp"
@@ -30,12 +28,14 @@ constexpr int row_group = ActivationBlock::rows;
 
 /// Bytes of the memory to come that are asked for while a block is worked on. Tiles follow each other in memory, so
 /// this keeps memory busy across the end of a tile, where a processor's own prefetching and speculation start anew.
-constexpr std::int64_t prefetch_distance = 4096;
+constexpr std::int64_t prefetch_distance = std::int64_t{16} << 10;
 
-/// Asks for `bytes` bytes of memory from there on.
+/// Asks for `bytes` bytes of memory from there on, as far as the second-level cache: requests to the first level are
+/// few at a time and hold up the loads. On a Zen 4 virtual machine one core reads 34 GB/s so, and 13 where the same
+/// asks for the first level 4 KiB ahead.
 HWY_INLINE void prefetch(const std::byte* from, std::int64_t bytes) {
   PIPESPEC_UNROLL
-  for (std::int64_t i = 0; i < bytes; i += 64) hwy::Prefetch(from + i);
+  for (std::int64_t i = 0; i < bytes; i += 64) __builtin_prefetch(from + i, 0, 2);
 }
 
 /// One tile of quantised weights times `rows` rows of a group.

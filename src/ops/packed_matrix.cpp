@@ -119,14 +119,23 @@ std::size_t PackedMatrix::bytes(WeightType type, std::int64_t out, std::int64_t 
   return static_cast<std::size_t>((out + width - 1) / width) * bytes_of_tile(type, in);
 }
 
-PackedMatrix::PackedMatrix(WeightType type, std::int64_t out, std::int64_t in) : type_(type), out_(out), in_(in) {
+PackedMatrix::PackedMatrix(WeightType type, std::int64_t out, std::int64_t in, std::span<std::byte> memory)
+    : type_(type), out_(out), in_(in), data_(memory) {
   expect(out >= 1 && in >= 1, "a weight matrix has elements");
   expect(has_kernel(type), "only types with a kernel are packed");
   expect(in % block_format(type).length == 0, "a row holds whole blocks");
+  expect(memory.size() == bytes(type, out, in), "the memory is that of the matrix");
   tile_bytes_ = bytes_of_tile(type, in);
   codes_offset_ = is_quantized(type) ? head_bytes(type, in / 32) : 0;
-  data_ = device::Buffer<std::byte>(bytes(type, out, in));
 }
+
+PackedMatrix::PackedMatrix(WeightType type, std::int64_t out, std::int64_t in, device::Buffer<std::byte> own)
+    : PackedMatrix(type, out, in, own.span()) {
+  own_ = std::move(own);
+}
+
+PackedMatrix::PackedMatrix(WeightType type, std::int64_t out, std::int64_t in)
+    : PackedMatrix(type, out, in, device::Buffer<std::byte>(bytes(type, out, in))) {}
 
 void PackedMatrix::set_row(std::int64_t row, std::span<const std::byte> stored) {
   expect(row >= 0 && row < out_, "the row exists");

@@ -50,13 +50,16 @@ constexpr TileFormat tile_format(WeightType type) {
 ///              [blocks][factors][16], scales before the minimum, filled up to 64 bytes; then the codes:
 ///              8 bit [blocks][8][16][4]; 4 bit [blocks][4][16][4], byte j of an output's 16 holding code j in its low
 ///              half and code j + 16 in its high half
-/// The last tile is filled up with zero weights. Owns its memory; once filled, any number of threads may read it.
+/// The last tile is filled up with zero weights. Once filled, any number of threads may read it. Move-only.
 class PackedMatrix {
  public:
   PackedMatrix() = default;
 
-  /// `out` rows of `in` zero weights, to be filled row by row. The type must have a kernel.
+  /// `out` rows of `in` zero weights, to be filled row by row, in memory of its own. The type must have a kernel.
   PackedMatrix(WeightType type, std::int64_t out, std::int64_t in);
+
+  /// The same in someone else's memory, which outlives it: bytes(type, out, in) bytes, zero, 64-byte aligned.
+  PackedMatrix(WeightType type, std::int64_t out, std::int64_t in, std::span<std::byte> memory);
 
   /// Takes one stored row of in() weights, of any alignment, as the weights of output `row`.
   void set_row(std::int64_t row, std::span<const std::byte> stored);
@@ -81,10 +84,13 @@ class PackedMatrix {
   std::size_t codes_offset() const { return codes_offset_; }
 
  private:
+  PackedMatrix(WeightType type, std::int64_t out, std::int64_t in, device::Buffer<std::byte> own);
+
   WeightType type_ = WeightType::f32;
   std::int64_t out_ = 0, in_ = 0;
   std::size_t tile_bytes_ = 0, codes_offset_ = 0;
-  device::Buffer<std::byte> data_;
+  device::Buffer<std::byte> own_;  // empty: the memory is someone else's
+  std::span<std::byte> data_;
 };
 
 }  // namespace pipespec::ops

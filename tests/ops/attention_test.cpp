@@ -121,5 +121,22 @@ TEST(StoreKv, PositionsBeyondTheCapacityBreakTheContract) {
   EXPECT_THROW(store_kv(stream, cache.view, 15, k.view(), v.view()), ContractError);
 }
 
+TEST(AttentionScratch, IsWhatWasToldWhateverTheRows) {
+  for (const KvType type : {KvType::f32, KvType::f16, KvType::int8})
+    for (const std::int64_t rows : {1, 7, 64, 100}) {
+      constexpr Position context = 3000;
+      const Shape s{9, 3, 32, context - static_cast<Position>(rows), rows};
+      const Cache cache(type, s, context);
+      const Matrix k = random_matrix(context, s.kv_heads * s.head_dim, 1);
+      const Matrix q = random_matrix(rows, s.heads * s.head_dim, 2);
+      Matrix out(rows, s.heads * s.head_dim);
+      device::Stream own(device::Device::host(), 2);
+      const std::byte* scratch = own.scratch(attention_scratch_bytes(cache.view, s.heads)).data();
+      store_kv(own, cache.view, 0, k.view(), k.view());
+      attention(own, cache.view, s.begin, q.view(), out.view());
+      EXPECT_EQ(own.scratch(1).data(), scratch) << "it has not grown";
+    }
+}
+
 }  // namespace
 }  // namespace pipespec::ops
