@@ -8,13 +8,13 @@
 #endif
 // clang-format on
 
-#include <hwy/cache_control.h>
 #include <hwy/highway.h>
 
 #include <algorithm>
 
 #include "ops/attention_job.hpp"
 #include "ops/lanes_inl.hpp"
+#include "ops/prefetch.hpp"
 #include "ops/softmax_inl.hpp"
 
 HWY_BEFORE_NAMESPACE();
@@ -42,14 +42,12 @@ constexpr int vectors_at_once(int queries) {
   return std::clamp(registers / queries, 1, 4);
 }
 
-/// Step `d` of a loop that asks for `bytes` a step, a whole cache line at a time.
-template <std::size_t bytes>
-HWY_INLINE void prefetch_share(const char* from, int d) {
-  if constexpr (bytes >= 64) {
-    for (std::size_t line = 0; line < bytes; line += 64) hwy::Prefetch(from + d * bytes + line);
-  } else if (d % (64 / bytes) == 0) {
-    hwy::Prefetch(from + d * bytes);
-  }
+/// Step `step` of a loop that reads `bytes` a step from `from` on: asks for what the next splits will read, a whole
+/// cache line at a time.
+template <std::int64_t bytes>
+HWY_INLINE void prefetch_share(const void* from, int step) {
+  if (bytes >= 64 || step % (64 / bytes) == 0)
+    prefetch(static_cast<const char*>(from) + step * bytes + prefetch_distance, bytes);
 }
 
 /// weight[query][16·v …] = q·k / √head_dim of `vectors` times 16 positions from keys on.
@@ -60,9 +58,8 @@ HWY_INLINE void score(const Kept* HWY_RESTRICT keys, int head_dim, float scale, 
   for (int v = 0; v < vectors; ++v)
     for (int i = 0; i < count; ++i) sums[v][i] = zero();
   keys += std::int64_t{first_vector} * head_dim * 16;
-  const auto* ahead = reinterpret_cast<const char*>(keys + std::int64_t{split_positions} * head_dim);
   for (int d = 0; d < head_dim; ++d) {
-    prefetch_share<sizeof(Kept) * 16 * vectors>(ahead, d);
+    prefetch_share<sizeof(Kept) * 16 * vectors>(keys, d);
     PIPESPEC_UNROLL
     for (int v = 0; v < vectors; ++v) {
       const Lanes k = load_kept(keys + (std::int64_t{v} * head_dim + d) * 16);
@@ -83,10 +80,9 @@ HWY_INLINE void mix(const Kept* HWY_RESTRICT values, int width, int first_vector
     for (int i = 0; i < count; ++i) sums[v][i] = zero();
   values += first_vector * 16;
   const int seen_by_all = queries.visible[0];
-  const Kept* ahead = values + std::int64_t{split_positions} * width;
-  for (int p = 0; p < seen_by_all; ++p, ahead += width) {
-    for (std::size_t line = 0; line < sizeof(Kept) * 16 * vectors; line += 64)
-      hwy::Prefetch(reinterpret_cast<const char*>(ahead) + line);
+  for (int p = 0; p < seen_by_all; ++p) {
+    prefetch(reinterpret_cast<const char*>(values + std::int64_t{p} * width) + prefetch_distance,
+             sizeof(Kept) * 16 * vectors);
     PIPESPEC_UNROLL
     for (int v = 0; v < vectors; ++v) {
       const Lanes value = load_kept(values + std::int64_t{p} * width + v * 16);

@@ -9,7 +9,6 @@
 #endif
 // clang-format on
 
-#include <hwy/cache_control.h>
 #include <hwy/highway.h>
 
 #include <algorithm>
@@ -19,6 +18,7 @@
 #include "ops/attention_job.hpp"
 #include "ops/block_dot_inl.hpp"
 #include "ops/lanes_inl.hpp"
+#include "ops/prefetch.hpp"
 #include "ops/softmax_inl.hpp"
 
 HWY_BEFORE_NAMESPACE();
@@ -68,11 +68,11 @@ void round_queries(const AttentionJob& job, std::int64_t begin, std::int64_t end
   }
 }
 
-/// Adds the products of a tile to the two sums of every query, and asks for the tile `ahead`.
+/// Adds the products of a tile to the two sums of every query, and asks for what the next splits will read.
 template <int count>
 HWY_INLINE void add_tile(const std::uint8_t* HWY_RESTRICT codes, const std::uint16_t* scales,
-                         const ActivationBlock& rounded, const std::uint8_t* ahead, Lanes (&sums)[2 * count]) {
-  for (std::int64_t line = 0; line < KvTileLayout::tile_bytes; line += 64) hwy::Prefetch(ahead + line);
+                         const ActivationBlock& rounded, Lanes (&sums)[2 * count]) {
+  prefetch(codes + prefetch_distance, KvTileLayout::tile_bytes);
   add_block<WeightType::q8_0>(codes, {scales, nullptr, nullptr}, rounded, sums);
 }
 
@@ -102,7 +102,7 @@ void attend_tiles(const AttentionJob& job, std::int64_t kv_head, std::int64_t sp
     const std::int64_t tile = split * tiles + t;
     for (std::int64_t b = 0; b < layout.key_blocks; ++b)
       add_tile<count>(bytes + layout.key_codes(kv_head, tile, b), halves(layout.key_scales(kv_head, tile, b)),
-                      rounded[b], bytes + layout.key_codes(kv_head, tile + tiles, b), sums);
+                      rounded[b], sums);
     for (int i = 0; i < count; ++i)
       store(mul(add(sums[2 * i], sums[2 * i + 1]), broadcast(job.scale)), weight[i] + t * 16);
   }
@@ -125,8 +125,7 @@ void attend_tiles(const AttentionJob& job, std::int64_t kv_head, std::int64_t sp
     Lanes sums[2 * count];
     for (auto& sum : sums) sum = zero();
     for (int b = 0; b < used_blocks; ++b)
-      add_tile<count>(bytes + layout.value_codes(kv_head, split * blocks + b, t), ones, weights[b],
-                      bytes + layout.value_codes(kv_head, split * blocks + b + blocks, t), sums);
+      add_tile<count>(bytes + layout.value_codes(kv_head, split * blocks + b, t), ones, weights[b], sums);
     for (int i = 0; i < count; ++i) store(add(sums[2 * i], sums[2 * i + 1]), result[i].values + t * 16);
   }
 }

@@ -16,6 +16,7 @@
 #include "ops/block_dot_inl.hpp"
 #include "ops/lanes_inl.hpp"
 #include "ops/packed_matrix.hpp"
+#include "ops/prefetch.hpp"
 
 HWY_BEFORE_NAMESPACE();
 #if HWY_TARGET == HWY_AVX3_DL
@@ -25,18 +26,6 @@ HWY_BEFORE_NAMESPACE();
 namespace pipespec::ops::HWY_NAMESPACE {
 
 constexpr int row_group = ActivationBlock::rows;
-
-/// Bytes of the memory to come that are asked for while a block is worked on. Tiles follow each other in memory, so
-/// this keeps memory busy across the end of a tile, where a processor's own prefetching and speculation start anew.
-constexpr std::int64_t prefetch_distance = std::int64_t{16} << 10;
-
-/// Asks for `bytes` bytes of memory from there on, as far as the second-level cache: requests to the first level are
-/// few at a time and hold up the loads. On a Zen 4 virtual machine one core reads 34 GB/s so, and 13 where the same
-/// asks for the first level 4 KiB ahead.
-HWY_INLINE void prefetch(const std::byte* from, std::int64_t bytes) {
-  PIPESPEC_UNROLL
-  for (std::int64_t i = 0; i < bytes; i += 64) __builtin_prefetch(from + i, 0, 2);
-}
 
 /// One tile of quantised weights times `rows` rows of a group.
 template <WeightType type, int rows>
@@ -52,6 +41,8 @@ HWY_INLINE void sum_blocks(const PackedMatrix& w, std::int64_t tile, const Activ
   for (int r = 0; r < rows; ++r) sums[r] = zero();
   constexpr std::int64_t block_bytes =
       code_bytes(type) + 32 * format.halves() / format.blocks_of_a_d + 16 * format.factors();
+  // Tiles follow each other in memory, so this keeps memory busy across the end of a tile, where a processor's own
+  // prefetching and speculation start anew.
   const std::byte* ahead = w.tile(tile) + prefetch_distance;
   for (std::int64_t b = 0; b < blocks; ++b, stored += code_bytes(type), ahead += block_bytes) {
     prefetch(ahead, block_bytes);
