@@ -6,6 +6,8 @@
 
 #include "core/error.hpp"
 #include "io/printable.hpp"
+#include "text/unicode.hpp"
+#include "text/utf8.hpp"
 
 namespace pipespec::text {
 namespace {
@@ -39,9 +41,7 @@ std::vector<Token> encode_chatml(std::span<const Message> messages, const Tokeni
 }
 
 std::string trimmed(const std::string& text) {
-  constexpr const char* blank = " \t\r\n";
-  const std::size_t begin = text.find_first_not_of(blank);
-  return begin == std::string::npos ? "" : text.substr(begin, text.find_last_not_of(blank) - begin + 1);
+  return std::string(without_space_behind(without_space_before(text)));
 }
 
 // As the template of Meta-Llama-3-8B-Instruct.

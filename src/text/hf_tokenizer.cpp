@@ -82,12 +82,13 @@ std::unique_ptr<const Tokenizer> load_hf_tokenizer(const fs::path& folder) {
   const std::vector<Token> end_tokens = read_end_tokens(folder);
   if (fs::exists(json_file)) {
     const json root = io::read_json_file(json_file);
-    if (is_byte_level_bpe(root)) {
+    // Where SentencePiece's own file is there, its library is the better witness than a conversion.
+    if (is_bpe(root) && (is_byte_level(root) || !fs::exists(model_file))) {
       return make_bpe_tokenizer(root, json_file.string(),
                                 {end_tokens, read_end_text(folder), read_chat_template(folder)});
     }
     validate(fs::exists(model_file),
-             "{} is no byte-level BPE, and there is no tokenizer.model beside it: use a model of another family",
+             "{} is no BPE, and there is no tokenizer.model beside it: use a model of another family",
              json_file.string());
   }
   validate(fs::exists(model_file), "{} holds neither tokenizer.json nor tokenizer.model: get the tokenizer's files",
