@@ -170,7 +170,25 @@ INSTANTIATE_TEST_SUITE_P(
               "the pattern \\C is no regular expression"},
         Fault{"PatternNestedTooDeep", [](auto& j) { set_pattern(j, std::string(100'000, '(')); },
               "is no regular expression"},
-        Fault{"Strip", [](auto& j) { j["added_tokens"][0]["lstrip"] = true; }, "lstrip"}),
+        Fault{"Replace",
+              [](auto& j) {
+                j["normalizer"] = {{"type", "Replace"}, {"pattern", {{"Regex", "a+"}}}, {"content", "b"}};
+              },
+              "a Replace that is not of a String"},
+        Fault{"SpaceBehindASplit", [](auto& j) { j["pre_tokenizer"]["pretokenizers"][1]["add_prefix_space"] = true; },
+              "add_prefix_space after a split"},
+        Fault{"InvertedSplit", [](auto& j) { j["pre_tokenizer"]["pretokenizers"][0]["invert"] = true; },
+              "Isolated and not inverted"},
+        Fault{"Decoder",
+              [](auto& j) {
+                j["decoder"] = {{"type", "WordPiece"}};
+              },
+              "the decoder WordPiece"},
+        Fault{"Kind",
+              [](auto& j) {
+                j["model"] = {{"type", "Unigram"}};
+              },
+              "is no BPE"}),
     [](const auto& test) { return test.param.name; });
 
 TEST(HfTokenizer, AFolderWithoutOneIsRefused) {
