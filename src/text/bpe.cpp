@@ -180,7 +180,6 @@ Bpe::Bpe(const BpeDefinition& definition)
       chat_template_(definition.chat_template) {
   expect(kinds_.size() == texts_.size(), "every token has a kind");
   expect(std::ranges::is_sorted(end_tokens_), "the end tokens are ascending");
-  for (const Token token : end_tokens_) checked(token);
   std::unordered_map<std::string_view, Token> ids;
   for (std::size_t i = 0; i < texts_.size(); ++i) ids.emplace(texts_[i], static_cast<Token>(i));
   add_units(definition, ids);

@@ -260,6 +260,18 @@ bool is_bpe(const json& root) {
   return model != nullptr && (text_at(*model, "type") == "BPE" || find(*model, "merges") != nullptr);
 }
 
+std::int64_t token_count(const json& root) {
+  const json* model = find(root, "model");
+  const json* vocabulary = model != nullptr ? find(*model, "vocab") : nullptr;
+  std::int64_t count = vocabulary != nullptr ? static_cast<std::int64_t>(vocabulary->size()) : 0;
+  const json* added = find(root, "added_tokens");
+  for (const json& entry : added != nullptr ? *added : json::array())
+    if (const json* id = find(entry, "id"); id != nullptr && id->is_number_unsigned())
+      count = std::max(count,
+                       static_cast<std::int64_t>(std::min(id->get<std::uint64_t>(), std::uint64_t{largest_token})) + 1);
+  return count;
+}
+
 bool is_byte_level(const json& root) {
   const json* steps = find(root, "pre_tokenizer");
   return steps != nullptr && steps->dump().find("\"ByteLevel\"") != std::string::npos;

@@ -1,6 +1,7 @@
 /// The `tokenizer.json` of Hugging Face's tokenizers library, as far as it is a BPE.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -22,6 +23,9 @@ struct VocabularyUse {
 
 /// Whether `root`, the content of a tokenizer.json, is a BPE, which make_bpe_tokenizer() reads.
 bool is_bpe(const nlohmann::json& root);
+
+/// How many tokens it has, added ones included.
+std::int64_t token_count(const nlohmann::json& root);
 
 /// Whether its units are bytes; those of the others (LLaMA 2's) are characters.
 bool is_byte_level(const nlohmann::json& root);

@@ -36,8 +36,9 @@ TEST(BpeForms, HaveTheIdsAndTextsOfTheTokenizersLibrary) {
     for (const json& each : form->value["cases"]) {
       const auto ids = each["ids"].get<std::vector<Token>>();
       EXPECT_EQ(tokenizer->encode(each["text"].get<std::string>()), ids) << name << ": " << each["text"];
-      if (each.contains("decoded"))
+      if (each.contains("decoded")) {
         EXPECT_EQ(tokenizer->decode(ids), each["decoded"].get<std::string>()) << name << ": " << each["ids"];
+      }
       ++count;
     }
   }

@@ -59,6 +59,19 @@ TEST(HfTokenizer, EndTokensComeFromTheFilesBesideIt) {
   EXPECT_THAT(load_tokenizer(folder.path())->end_tokens(), ElementsAre(3001));
   folder.write("generation_config.json", R"({"eos_token_id": [3004, 3001]})");
   EXPECT_THAT(load_tokenizer(folder.path())->end_tokens(), ElementsAre(3001, 3004));
+  folder.write("generation_config.json", R"({"eos_token_id": 4000})");
+  EXPECT_THAT(load_tokenizer(folder.path())->end_tokens(), ElementsAre(4000)) << "a model's own";
+}
+
+TEST(HfTokenizer, SentencePiecesOwnFileCountsUnlessTheOtherHasFurtherTokens) {
+  const ScratchDirectory folder;
+  std::filesystem::copy(data / "llama2_style/tokenizer.model", folder.path());
+  auto json = io::read_json_file(data / "forms/characters.json");
+  folder.write("tokenizer.json", json.dump());
+  EXPECT_EQ(load_tokenizer(folder.path())->vocabulary_size(), 2000);
+  json["added_tokens"].push_back({{"id", 2000}, {"content", "<pad>"}, {"special", true}});
+  folder.write("tokenizer.json", json.dump());
+  EXPECT_EQ(load_tokenizer(folder.path())->vocabulary_size(), 2001);
 }
 
 TEST(HfTokenizer, TheChatFormFollowsFromTheTemplate) {
