@@ -198,12 +198,12 @@ void Bpe::add_units(const BpeDefinition& definition, const std::unordered_map<st
     const std::string& text = texts_[i];
     const bool is_normal = kinds_[i] == TokenKind::normal;
     bytes_.push_back(!is_normal ? text : are_bytes ? alphabet.bytes_of(text) : with_spaces(text));
-    if (!are_bytes && !text.empty() && front_character(text).bytes == text.size())
-      characters_.emplace(text, static_cast<Token>(i));
+    const bool is_character = !text.empty() && front_character(text).bytes == text.size();
+    if (!are_bytes && is_character && kinds_[i] != TokenKind::control) characters_.emplace(text, static_cast<Token>(i));
   }
   for (std::size_t byte = 0; byte < byte_tokens_.size(); ++byte) {
     const auto found = are_bytes ? ids.find(alphabet.letter(byte)) : ids.find(byte_name(byte));
-    const bool is_there = found != ids.end() && (are_bytes || definition.byte_fallback);
+    const bool is_there = found != ids.end() && (are_bytes || definition.byte_fallback) && !is_special(found->second);
     byte_tokens_[byte] = is_there ? found->second : -1;
     if (is_there && !are_bytes) bytes_[static_cast<std::size_t>(found->second)] = static_cast<char>(byte);
   }
@@ -236,6 +236,7 @@ void Bpe::add_merges(const BpeDefinition& definition, const std::unordered_map<s
     validate(left_id != ids.end() && right_id != ids.end() && joined_id != ids.end(),
              "{}: merge {} (\"{}\") is not made of tokens of the vocabulary: get the file again", source_, i,
              io::printable(merge));
+    if (is_special(joined_id->second)) continue;  // a user's text must not become one
     merges_.emplace(pair_key(left_id->second, right_id->second),
                     Merge{static_cast<std::int32_t>(i), joined_id->second});
   }

@@ -43,7 +43,7 @@ struct BpeDefinition {
 };
 
 /// A text is split at special tokens, what is between them is rewritten and split into words; a word's units are merged
-/// pair by pair, always the pair that stands first in the list of merges.
+/// pair by pair, always the pair that stands first in the list of merges. Merges never make a control token.
 class Bpe : public Tokenizer {
  public:
   /// UserError where a merge is not made of known tokens, or a pattern is no regular expression.

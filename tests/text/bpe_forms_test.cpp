@@ -59,5 +59,16 @@ TEST(BpeForms, ATokenThatIsLookedForInTheNormalisedTextIsNoneInsideAChat) {
   FAIL() << "forms.jsonl has no form llama2_added";
 }
 
+TEST(BpeForms, MergesNeverMakeASpecialToken) {
+  const ScratchDirectory folder;
+  folder.write("tokenizer.json", R"({
+    "added_tokens": [{"id": 0, "content": "</s>", "special": true}, {"id": 8, "content": "x", "special": true}],
+    "model": {"type": "BPE", "merges": ["< /", "</ s", "</s >"],
+              "vocab": {"</s>": 0, "<": 1, "/": 2, "s": 3, ">": 4, "</": 5, "</s": 6, "a": 7, "x": 8}}})");
+  const auto tokenizer = load_tokenizer(folder.path());
+  EXPECT_THAT(tokenizer->encode("a</s>x"), ::testing::ElementsAre(7, 0, 8));
+  EXPECT_THAT(tokenizer->encode_plain("a</s>x"), ::testing::ElementsAre(7, 6, 4));
+}
+
 }  // namespace
 }  // namespace pipespec::text
