@@ -84,9 +84,8 @@ void print_workload(const config::RunConfig& config, const std::vector<StageFile
   } else if (!tokenizer) {
     fmt::print("chat form: as the target's template asks for (its tokenizer is missing)\n");
   } else {
-    const bool has_template = !tokenizer->chat_template().empty();
-    fmt::print("chat form: {}\n",
-               has_template ? text::name(text::chat_format_of(*tokenizer)) : "none (the model has no template)");
+    const auto format = text::find_chat_format(tokenizer->chat_template());
+    fmt::print("chat form: {}\n", format ? text::name(*format) : "none (the model has no template of a known form)");
   }
   if (tokenizer) {
     fmt::print("positions of the longest sample: {}\n", workload.positions);

@@ -107,11 +107,16 @@ void print_tokenizer(const std::string& path) {
   fmt::print("\ntokenizer\n");
   const auto tokenizer = text::load_tokenizer(path);
   fmt::print("  {} tokens; end tokens:", tokenizer->vocabulary_size());
-  for (const Token token : tokenizer->end_tokens())
-    fmt::print(" {} ({})", token, io::printable(tokenizer->token_text(token)));
-  fmt::print("\n  chat form: {}\n",
-             tokenizer->chat_template().empty() ? "none" : text::name(text::chat_format_of(*tokenizer)));
-  if (!tokenizer->chat_template().empty()) fmt::print("\nchat template\n{}\n", tokenizer->chat_template());
+  for (const Token token : tokenizer->end_tokens()) {
+    const bool is_known = token < tokenizer->vocabulary_size();
+    fmt::print(" {} ({})", token, is_known ? io::printable(tokenizer->token_text(token)) : "the model's alone");
+  }
+  const std::string_view chat_template = tokenizer->chat_template();
+  const auto format = text::find_chat_format(chat_template);
+  fmt::print("\n  chat form: {}\n", format                  ? text::name(*format)
+                                    : chat_template.empty() ? "none"
+                                                            : "not one of those known");
+  if (!chat_template.empty()) fmt::print("\nchat template\n{}\n", chat_template);
 }
 
 /// Prints a part, or in its place why it cannot be had: people look at models that we refuse, too.

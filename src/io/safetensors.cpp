@@ -46,10 +46,10 @@ bool SafetensorsFolder::is_there(const std::filesystem::path& folder) {
 }
 
 SafetensorsFolder::SafetensorsFolder(const std::filesystem::path& folder) {
-  if (std::filesystem::exists(folder / index_name)) {
-    open_shards(folder / index_name);
-  } else {
+  if (std::filesystem::exists(folder / single_name)) {  // of both, transformers takes this one, too
     open_file(folder / single_name);
+  } else {
+    open_shards(folder / index_name);
   }
   for (std::size_t i = 0; i < tensors_.size(); ++i) {
     const bool is_new = index_.emplace(tensors_[i].name, i).second;

@@ -75,6 +75,11 @@ class ArchitectureKeys {
   std::string_view name_;
 };
 
+/// How the rotary positions are scaled; llama.cpp's default where the file is silent.
+std::string_view rope_scaling(const GgufFile& file, const ArchitectureKeys& keys) {
+  return file.find<std::string_view>(keys("rope.scaling.type")).value_or("linear");
+}
+
 /// Refuses what would change the arithmetic and is not computed here.
 void refuse_unknown_arithmetic(const GgufFile& file, const ArchitectureKeys& keys) {
   const std::string path = file.path().string();
@@ -90,15 +95,17 @@ void refuse_unknown_arithmetic(const GgufFile& file, const ArchitectureKeys& key
   }
   validate(keys.integer("expert_count", 0) == 0, "{} is a mixture of experts ({}, not supported): choose another model",
            path, keys("expert_count"));
-  const auto scaling = file.find<std::string_view>(keys("rope.scaling.type")).value_or("linear");
-  if (scaling == "none") return;
-  validate(scaling == "linear", "{} scales its rotary positions by '{}' ({}, not supported): choose another model",
-           path, io::printable(scaling), keys("rope.scaling.type"));
-  for (const auto key : {"rope.scaling.factor", "rope.scale_linear"}) {
-    const double factor = keys.number(key, 1);
-    validate(factor == 0 || factor == 1,
-             "{} scales its rotary positions by {} ({}, not supported): choose another model", path, factor, keys(key));
-  }
+  const std::string_view scaling = rope_scaling(file, keys);
+  validate(scaling == "linear" || scaling == "none",
+           "{} scales its rotary positions by '{}' ({}, not supported): choose another model", path,
+           io::printable(scaling), keys("rope.scaling.type"));
+}
+
+/// By what the rotary positions are divided, besides the factors of single frequencies. 0 in a file stands for 1.
+double linear_factor(const GgufFile& file, const ArchitectureKeys& keys) {
+  if (rope_scaling(file, keys) == "none") return 1;
+  const double factor = keys.number("rope.scaling.factor", keys.number("rope.scale_linear", 1));
+  return factor == 0 ? 1 : factor;
 }
 
 ops::WeightType weight_type(const GgufFile& file, const GgufTensor& tensor) {
@@ -150,6 +157,18 @@ StoredTensor stored_tensor(const GgufFile& file, std::string_view name, Extents 
   return {std::string(name), weight_type(file, tensor), expected, tensor.bytes};
 }
 
+/// Empty where all are 1.
+std::vector<float> read_rope_factors(const GgufFile& file, const ArchitectureKeys& keys, const Architecture& a) {
+  std::vector<float> factors;
+  if (file.find_tensor(rope_factors_name))
+    factors = read_vector(stored_tensor(file, rope_factors_name, {1, a.head_dim / 2}));
+  if (const double factor = linear_factor(file, keys); factor != 1) {
+    factors.resize(static_cast<std::size_t>(a.head_dim / 2), 1.0f);
+    for (float& each : factors) each *= static_cast<float>(factor);
+  }
+  return factors;
+}
+
 Architecture read_architecture(const GgufFile& file, const ArchitectureKeys& keys) {
   Architecture a;
   a.layers = keys.integer("block_count");
@@ -173,8 +192,8 @@ Architecture read_architecture(const GgufFile& file, const ArchitectureKeys& key
     validate(keys.integer(key, a.head_dim) == a.head_dim,
              "{} of {} is {} (expected the head size, {}; nothing else is supported): choose another model", keys(key),
              path, keys.integer(key, a.head_dim), a.head_dim);
-  if (file.find_tensor(rope_factors_name))
-    a.rope_factors = read_vector(stored_tensor(file, rope_factors_name, {1, a.head_dim / 2}));
+  check_architecture(a, path);  // the sizes that the rotary positions are made for
+  a.rope_factors = read_rope_factors(file, keys, a);
   check_architecture(a, path);
   return a;
 }

@@ -17,21 +17,27 @@ namespace {
 
 using nlohmann::json;
 
-/// Keys that ConfigReader reads, and keys that say nothing about the arithmetic of inference.
+/// Keys that are read here, and keys that say nothing about the arithmetic of inference.
 constexpr auto known_keys = std::to_array<std::string_view>({
     "architectures",
     "attention_bias",
     "attention_dropout",
+    "attn_implementation",
     "bos_token_id",
     "dtype",
     "eos_token_id",
+    "finetuning_task",
     "head_dim",
     "hidden_act",
     "hidden_size",
+    "id2label",
     "initializer_range",
     "intermediate_size",
+    "is_llama_config",
+    "label2id",
     "layer_types",
     "max_position_embeddings",
+    "max_sequence_length",
     "max_window_layers",
     "mlp_bias",
     "model_type",
@@ -44,14 +50,54 @@ constexpr auto known_keys = std::to_array<std::string_view>({
     "rope_parameters",
     "rope_scaling",
     "rope_theta",
+    "sep_token_id",
     "sliding_window",
     "tie_word_embeddings",
+    "tokenizer_class",
     "torch_dtype",
+    "transformers.js_config",
     "transformers_version",
     "unsloth_fixed",
+    "unsloth_version",
     "use_cache",
     "use_sliding_window",
     "vocab_size",
+});
+
+/// What older versions of transformers wrote into every config.json: how texts are generated from the logits, and in
+/// what form they are returned.
+constexpr auto generation_keys = std::to_array<std::string_view>({
+    "chunk_size_feed_forward",
+    "decoder_start_token_id",
+    "diversity_penalty",
+    "do_sample",
+    "encoder_no_repeat_ngram_size",
+    "is_decoder",
+    "length_penalty",
+    "max_length",
+    "min_length",
+    "no_repeat_ngram_size",
+    "num_beam_groups",
+    "num_beams",
+    "num_return_sequences",
+    "repetition_penalty",
+    "return_dict",
+    "temperature",
+    "top_k",
+    "top_p",
+    "typical_p",
+});
+
+/// Keys of the rotary positions; all of them are read here.
+constexpr auto rope_keys = std::to_array<std::string_view>({
+    "factor",
+    "high_freq_factor",
+    "low_freq_factor",
+    "original_max_position_embeddings",
+    "partial_rotary_factor",
+    "rope_theta",
+    "rope_type",
+    "type",
 });
 
 /// The values of one object of the file.
@@ -119,26 +165,31 @@ class ConfigReader {
   const std::string& source_;
 };
 
-void refuse_unknown_keys(const json& config, const std::string& source) {
-  for (const auto& [key, value] : config.items()) {
-    const bool is_harmless = key.starts_with('_') || value.is_null() || value == false;
-    validate(is_harmless || std::ranges::find(known_keys, key) != known_keys.end(),
-             "{} sets {} (not known, and it may change the arithmetic): choose another model", source,
+/// Refuses the keys of `object`, which the file calls `place` ("rope_scaling."), that `is_known` does not know.
+template <class IsKnown>
+void refuse_unknown_keys(const json& object, std::string_view place, const std::string& source, IsKnown&& is_known) {
+  for (const auto& [key, value] : object.items()) {
+    const bool is_harmless =
+        key.starts_with('_') || value.is_null() || value == false || (value.is_structured() && value.empty());
+    validate(is_harmless || is_known(key),
+             "{} sets {}{} (not known, and it may change the arithmetic): choose another model", source, place,
              io::printable(key));
   }
 }
 
+/// Refuses layers that attend to a window only. Qwen's config.json may keep a sliding_window that use_sliding_window
+/// switches off, or that begins behind the last layer; LLaMA has neither.
 void refuse_windows(const ConfigReader& config) {
-  const json* layers = config.find("layer_types");
-  if (layers != nullptr) {
+  if (const json* layers = config.find("layer_types")) {
     const bool are_full =
         layers->is_array() && std::ranges::all_of(*layers, [](const json& type) { return type == "full_attention"; });
     validate(are_full,
              "{} sets layer_types to something else than full_attention (not supported): choose another model",
              config.source());
+    return;  // they say of every layer what the keys below say of all
   }
-  config.must_be("use_sliding_window", config.flag("use_sliding_window", false), false);
-  // Qwen2 keeps a sliding_window that use_sliding_window switches off; LLaMA has neither.
+  if (config.integer("max_window_layers", 0) < config.integer("num_hidden_layers"))
+    config.must_be("use_sliding_window", config.flag("use_sliding_window", false), false);
 }
 
 /// Divisors of the rotation frequencies after LLaMA 3.1's rule (transformers, modeling_rope_utils.py,
@@ -170,23 +221,26 @@ void read_rope(const ConfigReader& config, Architecture& a) {
   const ConfigReader rope(*scaling, config.source());
   a.rope_base = static_cast<float>(rope.number("rope_theta", static_cast<double>(a.rope_base)));
   const std::string type = rope.word("rope_type", rope.word("type", "default").c_str());
-  rope.must_be("partial_rotary_factor", rope.number("partial_rotary_factor", 1.0), 1.0);
-  if (type == "default") return;
-  if (type == "llama3") {
-    a.rope_factors = llama3_factors(rope, a);
-  } else if (type == "linear") {
-    a.rope_factors.assign(static_cast<std::size_t>(a.head_dim / 2), static_cast<float>(rope.number("factor")));
-  } else {
-    reject("{} scales its rotary positions by '{}' (supported are default, linear and llama3): choose another model",
+  validate(type == "default" || type == "linear" || type == "llama3",
+           "{} scales its rotary positions by '{}' (supported are default, linear and llama3): choose another model",
            config.source(), io::printable(type));
-  }
+  rope.must_be("partial_rotary_factor", rope.number("partial_rotary_factor", 1.0), 1.0);
+  refuse_unknown_keys(*scaling, parameters != nullptr ? "rope_parameters." : "rope_scaling.", config.source(),
+                      [](const std::string& key) { return std::ranges::find(rope_keys, key) != rope_keys.end(); });
+  if (type == "llama3")
+    a.rope_factors = llama3_factors(rope, a);
+  else if (type == "linear")
+    a.rope_factors.assign(static_cast<std::size_t>(a.head_dim / 2), static_cast<float>(rope.number("factor")));
 }
 
 }  // namespace
 
 Architecture architecture_of(const json& object, const std::string& source) {
   const ConfigReader config(object, source);
-  refuse_unknown_keys(object, source);
+  refuse_unknown_keys(object, "", source, [](const std::string& key) {
+    return std::ranges::find(known_keys, key) != known_keys.end() ||
+           std::ranges::find(generation_keys, key) != generation_keys.end();
+  });
   const std::string type = config.word("model_type", "");
   validate(type == "llama" || type == "qwen2" || type == "qwen3",
            "{} is of the model_type '{}' (supported are llama, qwen2 and qwen3): choose another model", source,

@@ -29,7 +29,7 @@ namespace {
 std::optional<std::int64_t> parts_of_a_group(const Architecture& a, int ranks) {
   const std::int64_t group = a.heads / a.kv_heads, parts = ranks / a.kv_heads;
   const bool is_even = ranks > a.kv_heads && ranks % a.kv_heads == 0 && group % parts == 0;
-  return is_even && group / parts * a.head_dim % block == 0 ? std::optional(parts) : std::nullopt;
+  return is_even ? std::optional(parts) : std::nullopt;
 }
 
 }  // namespace
@@ -39,11 +39,11 @@ Shard shard_of(const Architecture& a, TensorParallel place) {
   const std::int64_t group = a.heads / a.kv_heads;
   const std::int64_t columns = group * a.head_dim;  // of the attention output, that come from one KV head
   const auto part = [&](std::int64_t count, std::int64_t unit, const char* what) {
-    const std::int64_t units = (count + unit - 1) / unit;
-    validate(place.size <= units,
+    validate(place.size <= count,
              "tensor_parallel {} is too many (the model's {} divide into {} parts): use at most {}", place.size, what,
-             units, units);
-    return divide(count, unit, place.rank, place.size);
+             count, count);
+    const bool has_enough_units = (count + unit - 1) / unit >= place.size;
+    return divide(count, has_enough_units ? unit : 1, place.rank, place.size);
   };
   Shard shard;
   if (const auto parts = parts_of_a_group(a, place.size)) {

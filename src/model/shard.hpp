@@ -33,9 +33,9 @@ struct Shard {
 /// by a unit where it does not come out even. Returns the range of `part`; empty if there are too few units.
 Range divide(std::int64_t count, std::int64_t unit, int part, int parts);
 
-/// The shard of `place.rank`. Column shards of the attention output and of down start at multiples of 32 (the block of
-/// the quantised types), the vocabulary's at multiples of 16 (the tile of a packed matrix). Throws UserError if a rank
-/// would have nothing to do.
+/// The shard of `place.rank`. Where there are enough of them for all ranks, column shards of the attention output and
+/// of down start at multiples of 32 (the block of the quantised types), the vocabulary's at multiples of 16 (the tile
+/// of a packed matrix). Throws UserError if a rank would have nothing to do.
 Shard shard_of(const Architecture& architecture, TensorParallel place);
 
 }  // namespace pipespec::model

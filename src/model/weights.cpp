@@ -168,21 +168,24 @@ MatrixPart part_of(const Architecture& a, const Shard& shard, TensorRole role) {
 }
 
 ops::WeightType packed_type(TensorRole role, ops::WeightType stored, Range cols, WeightFormat format) {
-  const std::int64_t length = ops::block_format(stored).length;
-  const bool whole_blocks = cols.begin % length == 0 && cols.size() % length == 0;
-  const bool rounded_values = role == TensorRole::value && ops::is_quantized(stored);
+  const auto if_whole = [&](ops::WeightType type) {
+    const std::int64_t length = ops::block_format(type).length;
+    return cols.begin % length == 0 && cols.size() % length == 0 ? type : ops::WeightType::bf16;
+  };
+  const bool is_value = role == TensorRole::value;
   switch (format) {
     case WeightFormat::native:
-      return ops::has_kernel(stored) && whole_blocks && !rounded_values ? stored : ops::WeightType::bf16;
+      return ops::has_kernel(stored) && !(is_value && ops::is_quantized(stored)) ? if_whole(stored)
+                                                                                 : ops::WeightType::bf16;
     case WeightFormat::bf16:
       return ops::WeightType::bf16;
     case WeightFormat::f32:
       return ops::WeightType::f32;
     case WeightFormat::int8:
-      return role == TensorRole::value ? ops::WeightType::bf16 : ops::WeightType::q8_0;
+      return is_value ? ops::WeightType::bf16 : if_whole(ops::WeightType::q8_0);
     case WeightFormat::int4:
-      if (role == TensorRole::head) return ops::WeightType::q8_0;
-      return role == TensorRole::value ? ops::WeightType::bf16 : ops::WeightType::q4_0;
+      if (role == TensorRole::head) return if_whole(ops::WeightType::q8_0);
+      return is_value ? ops::WeightType::bf16 : if_whole(ops::WeightType::q4_0);
   }
   throw ContractError("unknown weight format");
 }
@@ -195,9 +198,8 @@ void check_weight_format(const Checkpoint& checkpoint, WeightFormat format) {
     validate(!ops::is_quantized(tensor.type),
              "tensor {} of {} is quantised as {} (weights: {} would round it twice): use weights: native", tensor.name,
              checkpoint.source(), ops::to_string(tensor.type), name);
-    const std::int64_t length =
-        ops::block_format(packed_type(role, tensor.type, {0, tensor.extents.cols}, format)).length;
-    validate(tensor.extents.cols % length == 0,
+    constexpr std::int64_t length = 32;
+    validate(role == TensorRole::value || tensor.extents.cols % length == 0,
              "tensor {} of {} has rows of {} weights (weights: {} needs whole blocks of {}): use weights: native",
              tensor.name, checkpoint.source(), tensor.extents.cols, name, length);
   };

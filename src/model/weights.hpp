@@ -38,15 +38,15 @@ MatrixPart part_of(const Architecture& architecture, const Shard& shard, TensorR
 /// head, whose errors no later layer evens out; both keep the value matrix in bf16, for the reason below. Natively this
 /// is the stored type, but bf16 for
 ///   a type without a kernel (ops::has_kernel);
-///   columns that are not whole blocks, as where tensor parallelism divides super-blocks of 256 weights;
+///   columns that are not whole blocks, as where tensor parallelism divides super-blocks of 256 weights (int8 and int4
+///   keep those in bf16, too);
 ///   a quantised value matrix: what its rounded activations get wrong at the first positions, to which most heads
 ///   attend, reaches every later one. On SmolLM2 this takes the error of the logits from up to 1.5e-2 to 1e-2, for 5 %
 ///   more bytes.
 ops::WeightType packed_type(TensorRole role, ops::WeightType stored, Range cols, WeightFormat format);
 
 /// Throws UserError naming the tensor unless all matrices can be packed in `format`. int8 and int4 need rows of whole
-/// blocks of 32, which tensor parallelism then does not cut (shard_of), and weights that are not quantised yet: to
-/// round twice adds up the errors of both.
+/// blocks of 32, and weights that are not quantised yet: to round twice adds up the errors of both.
 void check_weight_format(const Checkpoint& checkpoint, WeightFormat format);
 
 /// The layers to load, or all of them if `chosen` is empty. Throws UserError naming `source` and its layer count unless

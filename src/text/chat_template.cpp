@@ -2,10 +2,13 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <utility>
 
 #include "core/error.hpp"
 #include "io/printable.hpp"
+#include "text/unicode.hpp"
+#include "text/utf8.hpp"
 
 namespace pipespec::text {
 namespace {
@@ -39,9 +42,7 @@ std::vector<Token> encode_chatml(std::span<const Message> messages, const Tokeni
 }
 
 std::string trimmed(const std::string& text) {
-  constexpr const char* blank = " \t\r\n";
-  const std::size_t begin = text.find_first_not_of(blank);
-  return begin == std::string::npos ? "" : text.substr(begin, text.find_last_not_of(blank) - begin + 1);
+  return std::string(without_space_behind(without_space_before(text)));
 }
 
 // As the template of Meta-Llama-3-8B-Instruct.
@@ -112,16 +113,23 @@ std::string_view name(ChatFormat format) {
   return "";
 }
 
+std::optional<ChatFormat> find_chat_format(std::string_view chat_template) {
+  const auto writes = [&](std::string_view mark) { return chat_template.find(mark) != std::string_view::npos; };
+  if (writes("<|im_start|>")) return ChatFormat::chatml;
+  if (writes("<|start_header_id|>")) return ChatFormat::llama3;
+  if (writes("[INST]") && writes("<<SYS>>")) return ChatFormat::llama2;
+  return std::nullopt;
+}
+
 ChatFormat chat_format_of(const Tokenizer& tokenizer) {
   validate(!tokenizer.chat_template().empty(),
            "the model has no chat template (it is no instruction-tuned model): use prompts without messages");
-  const auto writes = [&](std::string_view mark) {
-    return tokenizer.chat_template().find(mark) != std::string_view::npos;
-  };
-  if (writes("<|im_start|>")) return ChatFormat::chatml;
-  if (writes("<|start_header_id|>")) return ChatFormat::llama3;
-  if (writes("[INST]")) return ChatFormat::llama2;
-  reject("the model's chat template is not supported (known: chatml, llama-2, llama-3): use prompts without messages");
+  const auto format = find_chat_format(tokenizer.chat_template());
+  validate(
+      format.has_value(),
+      "the model's chat template is not supported (known: chatml, llama-2, llama-3): use prompts without messages, "
+      "or say which of them it is by generation.chat");
+  return *format;
 }
 
 std::vector<Token> encode_chat(ChatFormat format, std::span<const Message> messages, const Tokenizer& tokenizer) {

@@ -1,7 +1,7 @@
 /// Conversations to tokens, in the forms that instruction-tuned models were trained on.
 #pragma once
 
-#include <array>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -27,7 +27,10 @@ struct Message {
   std::string content;
 };
 
-/// The form that a tokenizer's own template asks for, recognised by the marks it writes. UserError where there is no
+/// The form of a model's chat template (Jinja), recognised by the marks it writes; nullopt where it is another.
+std::optional<ChatFormat> find_chat_format(std::string_view chat_template);
+
+/// The form that a tokenizer's own template asks for. UserError where there is no
 /// template, or an unknown one.
 ChatFormat chat_format_of(const Tokenizer& tokenizer);
 

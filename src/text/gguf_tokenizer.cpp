@@ -6,7 +6,7 @@
 
 #include "core/error.hpp"
 #include "io/printable.hpp"
-#include "text/byte_level_bpe.hpp"
+#include "text/bpe.hpp"
 #include "text/sentencepiece_tokenizer.hpp"
 
 namespace pipespec::text {
@@ -59,7 +59,7 @@ std::unique_ptr<const Tokenizer> make_bpe(const io::GgufFile& file) {
   BpeDefinition definition;
   definition.source = file.path().string();
   const NamedPreTokenizer& pre_tokenizer =
-      gguf_pre_tokenizer(file.get<std::string_view>("tokenizer.ggml.pre"), definition.source);
+      gguf_pre_tokenizer(file.find<std::string_view>("tokenizer.ggml.pre").value_or("default"), definition.source);
   definition.patterns = pre_tokenizer.patterns;
   definition.ignore_merges = pre_tokenizer.ignore_merges;
   definition.tokens = file.get<std::vector<std::string_view>>("tokenizer.ggml.tokens");
@@ -67,7 +67,7 @@ std::unique_ptr<const Tokenizer> make_bpe(const io::GgufFile& file) {
   definition.merges = file.get<std::vector<std::string_view>>("tokenizer.ggml.merges");
   definition.end_tokens = end_tokens(file, definition.tokens.size());
   definition.chat_template = file.find<std::string_view>("tokenizer.chat_template").value_or("");
-  return std::make_unique<ByteLevelBpe>(definition);
+  return std::make_unique<Bpe>(definition);
 }
 
 std::unique_ptr<const Tokenizer> make_sentencepiece(const io::GgufFile& file) {

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/error.hpp"
@@ -75,27 +76,37 @@ std::string read_end_text(const fs::path& folder) {
   return token->is_string() ? token->get<std::string>() : text_at(*token, "content");
 }
 
+/// The tokenizer of the file tokenizer.json, read into `root`.
+std::unique_ptr<const Tokenizer> load_bpe(const json& root, const fs::path& file,
+                                          const std::vector<Token>& end_tokens) {
+  const fs::path folder = file.parent_path();
+  validate(is_bpe(root), "{} is no BPE, and there is no tokenizer.model beside it: use a model of another family",
+           file.string());
+  return make_bpe_tokenizer(root, file.string(), {end_tokens, read_end_text(folder), read_chat_template(folder)});
+}
+
+std::unique_ptr<const Tokenizer> load_sentencepiece(const fs::path& file, const std::vector<Token>& end_tokens) {
+  const io::MappedFile mapped(file);
+  const std::string_view model(reinterpret_cast<const char*>(mapped.bytes().data()), mapped.bytes().size());
+  return std::make_unique<SentencePieceTokenizer>(
+      SentencePieceDefinition{file.string(), model, end_tokens, read_chat_template(file.parent_path())});
+}
+
 }  // namespace
 
 std::unique_ptr<const Tokenizer> load_hf_tokenizer(const fs::path& folder) {
   const fs::path json_file = folder / "tokenizer.json", model_file = folder / "tokenizer.model";
+  const bool has_model = fs::exists(model_file);
+  validate(has_model || fs::exists(json_file),
+           "{} holds neither tokenizer.json nor tokenizer.model: get the tokenizer's files", folder.string());
   const std::vector<Token> end_tokens = read_end_tokens(folder);
-  if (fs::exists(json_file)) {
-    const json root = io::read_json_file(json_file);
-    if (is_byte_level_bpe(root)) {
-      return make_bpe_tokenizer(root, json_file.string(),
-                                {end_tokens, read_end_text(folder), read_chat_template(folder)});
-    }
-    validate(fs::exists(model_file),
-             "{} is no byte-level BPE, and there is no tokenizer.model beside it: use a model of another family",
-             json_file.string());
-  }
-  validate(fs::exists(model_file), "{} holds neither tokenizer.json nor tokenizer.model: get the tokenizer's files",
-           folder.string());
-  const io::MappedFile file(model_file);
-  const std::string_view model(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
-  return std::make_unique<SentencePieceTokenizer>(
-      SentencePieceDefinition{model_file.string(), model, end_tokens, read_chat_template(folder)});
+  if (!fs::exists(json_file)) return load_sentencepiece(model_file, end_tokens);
+  const json root = io::read_json_file(json_file);
+  if (!has_model || is_byte_level(root)) return load_bpe(root, json_file, end_tokens);
+  // SentencePiece's own file counts, unless the other has tokens that were added to it (a fine-tuned model's).
+  auto original = load_sentencepiece(model_file, end_tokens);
+  const bool has_more = is_bpe(root) && token_count(root) > original->vocabulary_size();
+  return has_more ? load_bpe(root, json_file, end_tokens) : std::move(original);
 }
 
 }  // namespace pipespec::text

@@ -25,11 +25,22 @@ std::string llama3(std::string_view digits) {
       digits);
 }
 
+/// llama.cpp's for files that name none: punctuation, then GPT-2's, then digits by threes.
+std::vector<std::string> default_patterns() {
+  return {R"([\p{P}$+<=>^~|]+)", std::string(gpt2), R"(\p{N}+)", "[0-9][0-9][0-9]"};
+}
+
 const std::vector<NamedPreTokenizer>& known_pre_tokenizers() {
+  const auto llama = [](std::string_view name) { return NamedPreTokenizer{name, {llama3(R"(\p{N}{1,3})")}, true}; };
+  const auto qwen = [](std::string_view name) { return NamedPreTokenizer{name, {llama3(R"(\p{N})")}, false}; };
   static const std::vector<NamedPreTokenizer> known = {{"smollm", {R"(\p{N})", std::string(gpt2)}, false},
                                                        {"gpt-2", {std::string(gpt2)}, false},
-                                                       {"llama-bpe", {llama3(R"(\p{N}{1,3})")}, true},
-                                                       {"qwen2", {llama3(R"(\p{N})")}, false}};
+                                                       llama("llama-bpe"),
+                                                       llama("llama3"),
+                                                       llama("llama-v3"),
+                                                       qwen("qwen2"),
+                                                       qwen("deepseek-r1-qwen"),
+                                                       {"default", default_patterns(), false}};
   return known;
 }
 

@@ -83,7 +83,6 @@ SentencePieceTokenizer::SentencePieceTokenizer(const SentencePieceDefinition& de
   const std::vector<Token> probe = encode("a");
   adds_space_ = !probe.empty() && token_bytes(probe.front()).starts_with(' ');
   if (end_tokens_.empty() && processor_->eos_id() >= 0) end_tokens_ = {processor_->eos_id()};
-  for (const Token token : end_tokens_) checked(token);
 }
 
 SentencePieceTokenizer::~SentencePieceTokenizer() = default;

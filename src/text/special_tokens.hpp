@@ -1,6 +1,7 @@
 /// Tokens that are written out in a text ("<|im_end|>") instead of being learned from it.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -18,6 +19,15 @@ enum class TokenKind : unsigned char {
   user_defined,  ///< an ordinary piece of text that is never split
 };
 
+/// What belongs to such a token where it is written in a text, as in Hugging Face's tokenizers (AddedToken).
+struct TokenMatch {
+  bool takes_space_before = false;  ///< white space there becomes part of the token ("lstrip")
+  bool takes_space_behind = false;  ///< likewise ("rstrip")
+  bool whole_word = false;          ///< not inside of a word ("single_word")
+  bool in_rewritten = false;        ///< looked for in the text as the normalizer leaves it ("normalized")
+  friend bool operator==(const TokenMatch&, const TokenMatch&) = default;
+};
+
 /// Finds the control and user-defined tokens written in a text. Immutable after construction.
 class SpecialTokens {
  public:
@@ -30,13 +40,13 @@ class SpecialTokens {
     std::optional<Token> token;
   };
 
-  void add(std::string text, Token token, TokenKind kind);
+  void add(std::string text, Token token, TokenKind kind, TokenMatch match = {});
 
   /// The special token spelled `text`.
   std::optional<Token> find(std::string_view text) const;
 
-  /// The parts of `text` in their order; joined they are the text. At each place the longest token counts, and the
-  /// leftmost before later ones, as in Hugging Face's tokenizers.
+  /// The parts of `text`, which is UTF-8, in their order; joined they are the text. At each place the longest token
+  /// counts, and the leftmost before later ones, as in Hugging Face's tokenizers.
   std::vector<Part> split(std::string_view text, Recognise which) const;
 
  private:
@@ -44,6 +54,7 @@ class SpecialTokens {
     std::string text;
     Token token;
     TokenKind kind;
+    TokenMatch match;
   };
   const Entry* match(std::string_view text, Recognise which) const;
 

@@ -7,7 +7,8 @@
 namespace pipespec::text {
 
 std::string StreamingDetokenizer::push(Token token) {
-  held_ += tokenizer_.token_bytes(token);
+  const bool is_filling = token >= tokenizer_.vocabulary_size();
+  if (!is_filling) held_ += tokenizer_.token_bytes(token);
   std::size_t ready = 0;
   while (ready < held_.size()) {
     const auto [state, bytes] = front_character(std::string_view(held_).substr(ready));

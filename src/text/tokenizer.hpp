@@ -45,7 +45,7 @@ class Tokenizer {
   virtual std::optional<Token> special_token(std::string_view text) const = 0;
 
   /// The tokens with which the model ends its answer, ascending; empty where a folder holds only a tokenizer that names
-  /// none.
+  /// none. A model may have more of them than its vocabulary here.
   virtual std::span<const Token> end_tokens() const = 0;
 
   /// The model's own chat template (Jinja), empty where its files have none.

@@ -7,7 +7,7 @@
 
 #include "core/error.hpp"
 #include "io/printable.hpp"
-#include "text/byte_level_bpe.hpp"
+#include "text/bpe.hpp"
 #include "text/json_members.hpp"
 
 namespace pipespec::text {
@@ -16,7 +16,9 @@ namespace {
 
 using nlohmann::json;
 
-/// A byte-level BPE tokenizer.json, read into what ByteLevelBpe takes.
+constexpr std::string_view space_mark = "\xE2\x96\x81";  // ▁, U+2581
+
+/// A BPE tokenizer.json, read into what Bpe takes.
 class TokenizerJson {
  public:
   TokenizerJson(const json& root, const std::string& source) : root_(root), source_(source) {}
@@ -24,16 +26,16 @@ class TokenizerJson {
   std::unique_ptr<const Tokenizer> make(VocabularyUse use) {
     read_model();
     read_added_tokens();
-    read_normalizer();
+    if (const json* step = find(root_, "normalizer")) read_normalizer(*step);
+    definition_.units = is_byte_level(root_) ? BpeUnits::bytes : BpeUnits::characters;
     if (const json* step = find(root_, "pre_tokenizer")) read_pre_tokenizer(*step);
-    BpeDefinition definition;
+    if (const json* step = find(root_, "decoder")) read_decoder(*step);
+    BpeDefinition definition = std::move(definition_);
     definition.source = source_;
     definition.tokens.assign(tokens_.begin(), tokens_.end());
-    definition.kinds = kinds_;
     definition.merges.assign(merges_.begin(), merges_.end());
-    definition.patterns = patterns_;
-    definition.ignore_merges = ignore_merges_;
-    definition.normalization = normalization_;
+    if (definition.units == BpeUnits::bytes && definition.byte_fallback)
+      unsupported("model.byte_fallback beside ByteLevel");
     if (use.end_tokens.empty()) {
       const auto found = std::ranges::find(tokens_, use.end_text);
       if (!use.end_text.empty() && found != tokens_.end())
@@ -41,7 +43,7 @@ class TokenizerJson {
     }
     definition.end_tokens = std::move(use.end_tokens);
     definition.chat_template = use.chat_template;
-    return std::make_unique<ByteLevelBpe>(definition);
+    return std::make_unique<Bpe>(definition);
   }
 
  private:
@@ -69,10 +71,11 @@ class TokenizerJson {
         fail("the token \"{}\" has the id {}, and {} ids before it have no token", io::printable(text), token,
              missing_);
       tokens_.resize(place + 1);
-      kinds_.resize(place + 1, TokenKind::normal);
+      definition_.kinds.resize(place + 1, TokenKind::normal);
+      definition_.matches.resize(place + 1);
     }
     tokens_[place] = text;
-    kinds_[place] = kind;
+    definition_.kinds[place] = kind;
   }
 
   void read_model() {
@@ -85,7 +88,9 @@ class TokenizerJson {
     }
     if (const json* dropout = find(*model, "dropout"); dropout != nullptr && *dropout != 0.0)
       unsupported("model.dropout");
-    ignore_merges_ = is_true(*model, "ignore_merges");
+    definition_.ignore_merges = is_true(*model, "ignore_merges");
+    definition_.byte_fallback = is_true(*model, "byte_fallback");
+    definition_.fuse_unknown = is_true(*model, "fuse_unk");
     std::vector<std::pair<Token, std::string>> entries;
     for (const auto& [text, id] : vocabulary->items()) entries.emplace_back(id_of(id, text), text);
     std::ranges::sort(entries);
@@ -93,6 +98,9 @@ class TokenizerJson {
       if (static_cast<std::size_t>(id) < tokens_.size()) fail("two tokens have the id {}", id);
       set_token(id, text, TokenKind::normal);
     }
+    const std::string unknown = text_at(*model, "unk_token");
+    if (const json* id = unknown.empty() ? nullptr : find(*vocabulary, unknown.c_str()))
+      definition_.unknown = id_of(*id, unknown);
     const json* merges = find(*model, "merges");
     if (merges == nullptr || !merges->is_array()) fail("it has no merges");
     for (const json& merge : *merges) merges_.push_back(merge_of(merge));
@@ -120,43 +128,120 @@ class TokenizerJson {
     std::ranges::sort(entries, {}, &std::pair<Token, const json*>::first);
     for (const auto& [id, entry] : entries) {
       const std::string text = text_at(*entry, "content");
-      for (const char* key : {"single_word", "lstrip", "rstrip"}) {
-        if (is_true(*entry, key)) unsupported(fmt::format("{} of the added token \"{}\"", key, io::printable(text)));
-      }
       set_token(id, text, is_true(*entry, "special") ? TokenKind::control : TokenKind::user_defined);
+      definition_.matches[static_cast<std::size_t>(id)] = {is_true(*entry, "lstrip"), is_true(*entry, "rstrip"),
+                                                           is_true(*entry, "single_word"),
+                                                           is_true(*entry, "normalized")};
     }
   }
 
-  void read_normalizer() {
-    const json* normalizer = find(root_, "normalizer");
-    if (normalizer == nullptr) return;
-    const std::string type = text_at(*normalizer, "type");
-    const json* steps = find(*normalizer, "normalizers");
-    if (type == "Sequence" && steps != nullptr && steps->is_array() && steps->empty()) return;
-    if (type != "NFC") unsupported(fmt::format("the normalizer {}", io::printable(type)));
-    normalization_ = Normalization::nfc;
+  void read_normalizer(const json& step) {
+    const std::string type = text_at(step, "type");
+    auto& steps = definition_.normalizer;
+    if (type == "Sequence") {
+      for_each_step(step, "normalizers", [&](const json& each) { read_normalizer(each); });
+    } else if (type == "NFC") {
+      steps.push_back({Rewriting::Kind::nfc});
+    } else if (type == "NFD") {
+      steps.push_back({Rewriting::Kind::nfd});
+    } else if (type == "NFKC") {
+      steps.push_back({Rewriting::Kind::nfkc});
+    } else if (type == "NFKD") {
+      steps.push_back({Rewriting::Kind::nfkd});
+    } else if (type == "Prepend") {
+      steps.push_back({Rewriting::Kind::prepend, "", text_at(step, "prepend")});
+    } else if (type == "Replace") {
+      steps.push_back({Rewriting::Kind::replace, replaced_text(step), text_at(step, "content")});
+    } else {
+      unsupported(fmt::format("the normalizer {}", io::printable(type)));
+    }
+  }
+
+  /// What a step of the type Replace replaces.
+  std::string replaced_text(const json& step) const {
+    const json* pattern = find(step, "pattern");
+    const std::string text = pattern != nullptr ? text_at(*pattern, "String") : "";
+    if (text.empty()) unsupported("a Replace that is not of a String");
+    return text;
+  }
+
+  template <class Read>
+  void for_each_step(const json& sequence, const char* key, Read&& read) const {
+    const json* steps = find(sequence, key);
+    if (steps == nullptr || !steps->is_array()) fail("a step of the type Sequence has no {}", key);
+    for (const json& each : *steps) read(each);
   }
 
   void read_pre_tokenizer(const json& step) {
     const std::string type = text_at(step, "type");
+    auto& patterns = definition_.patterns;
     if (type == "Sequence") {
-      const json* steps = find(step, "pretokenizers");
-      if (steps == nullptr || !steps->is_array()) fail("a pre_tokenizer of the type Sequence has no pretokenizers");
-      for (const json& each : *steps) read_pre_tokenizer(each);
+      for_each_step(step, "pretokenizers", [&](const json& each) { read_pre_tokenizer(each); });
     } else if (type == "Split") {
-      const json* pattern = find(step, "pattern");
-      const bool is_plain = pattern != nullptr && text_at(step, "behavior") == "Isolated" && !is_true(step, "invert");
-      const std::string expression = is_plain ? text_at(*pattern, "Regex") : "";
-      if (expression.empty()) unsupported("a Split that is not by a Regex, Isolated and not inverted");
-      patterns_.push_back(pcre_of_oniguruma(expression));
+      patterns.push_back(split_pattern(step));
     } else if (type == "ByteLevel") {
-      if (is_true(step, "add_prefix_space")) unsupported("add_prefix_space of ByteLevel");
+      if (is_true(step, "add_prefix_space")) set_spacing({{Rewriting::Kind::begin, "", " "}}, "add_prefix_space");
       const json* use_regex = find(step, "use_regex");
-      if (use_regex == nullptr || *use_regex == true) patterns_.emplace_back(gpt2_pattern());
+      if (use_regex == nullptr || *use_regex == true) patterns.emplace_back(gpt2_pattern());
     } else if (type == "Digits") {
-      patterns_.emplace_back(is_true(step, "individual_digits") ? R"(\p{N})" : R"(\p{N}+)");
+      patterns.emplace_back(is_true(step, "individual_digits") ? R"(\p{N})" : R"(\p{N}+)");
+    } else if (type == "Metaspace") {
+      read_metaspace(step);
     } else {
       unsupported(fmt::format("the pre_tokenizer {}", io::printable(type)));
+    }
+  }
+
+  std::string split_pattern(const json& step) const {
+    const json* pattern = find(step, "pattern");
+    const bool is_plain = pattern != nullptr && text_at(step, "behavior") == "Isolated" && !is_true(step, "invert");
+    const std::string expression = is_plain ? text_at(*pattern, "Regex") : "";
+    if (!expression.empty()) return pcre_of_oniguruma(expression);
+    const std::string literal = is_plain ? text_at(*pattern, "String") : "";
+    if (literal.empty() || literal.find("\\E") != std::string::npos)
+      unsupported("a Split that is not by a Regex or String, Isolated and not inverted");
+    return "\\Q" + literal + "\\E";
+  }
+
+  /// SentencePiece's way with spaces: they become marks, and one goes in front.
+  void read_metaspace(const json& step) {
+    if (text_at(step, "replacement") != space_mark) unsupported("a Metaspace whose replacement is not \u2581");
+    const json* adds = find(step, "add_prefix_space");  // how older files say it
+    const std::string said = text_at(step, "prepend_scheme");
+    const std::string scheme = !said.empty() ? said : adds != nullptr && *adds == false ? "never" : "always";
+    std::vector<Rewriting> steps = {{Rewriting::Kind::replace, " ", std::string(space_mark)}};
+    if (scheme != "never") steps.push_back({Rewriting::Kind::begin, "", std::string(space_mark), scheme == "first"});
+    set_spacing(std::move(steps), "Metaspace");
+    const json* split = find(step, "split");
+    if (split == nullptr || *split == true) definition_.patterns.push_back(fmt::format("{0}[^{0}]*", space_mark));
+  }
+
+  /// What puts spaces in front of a stretch of text must be the first to split it.
+  void set_spacing(std::vector<Rewriting> steps, const char* what) {
+    if (!definition_.patterns.empty() || !definition_.spacing.empty())
+      unsupported(fmt::format("{} after a split", what));
+    definition_.spacing = std::move(steps);
+  }
+
+  /// How tokens become text again follows from the vocabulary's units; what is left to say is whether a space in front
+  /// is taken off.
+  void read_decoder(const json& step) {
+    const std::string type = text_at(step, "type");
+    const bool are_bytes = definition_.units == BpeUnits::bytes;
+    if (type == "Sequence") {
+      for_each_step(step, "decoders", [&](const json& each) { read_decoder(each); });
+    } else if (type == "Strip" && !are_bytes) {
+      const json* start = find(step, "start");
+      const json* stop = find(step, "stop");
+      const bool is_plain = text_at(step, "content") == " " && start != nullptr && (*start == 0 || *start == 1) &&
+                            (stop == nullptr || *stop == 0);
+      if (!is_plain) unsupported("a Strip of something else than a space in front");
+      definition_.strips_space = *start == 1;
+    } else if (type == "Replace" && !are_bytes) {
+      if (replaced_text(step) != space_mark || text_at(step, "content") != " ")
+        unsupported("a decoder that replaces something else than \u2581 by a space");
+    } else if (!(are_bytes ? type == "ByteLevel" || type == "Fuse" : type == "ByteFallback" || type == "Fuse")) {
+      unsupported(fmt::format("the decoder {}", io::printable(type)));
     }
   }
 
@@ -164,20 +249,32 @@ class TokenizerJson {
   const std::string& source_;
   std::vector<std::string> tokens_;
   std::size_t missing_ = 0;  // of tokens_: ids that are nobody's
-  std::vector<TokenKind> kinds_;
   std::vector<std::string> merges_;
-  std::vector<std::string> patterns_;
-  bool ignore_merges_ = false;
-  Normalization normalization_ = Normalization::none;
+  BpeDefinition definition_;
 };
 
 }  // namespace
 
-bool is_byte_level_bpe(const json& root) {
+bool is_bpe(const json& root) {
   const json* model = find(root, "model");
+  return model != nullptr && (text_at(*model, "type") == "BPE" || find(*model, "merges") != nullptr);
+}
+
+std::int64_t token_count(const json& root) {
+  const json* model = find(root, "model");
+  const json* vocabulary = model != nullptr ? find(*model, "vocab") : nullptr;
+  std::int64_t count = vocabulary != nullptr ? static_cast<std::int64_t>(vocabulary->size()) : 0;
+  const json* added = find(root, "added_tokens");
+  for (const json& entry : added != nullptr ? *added : json::array())
+    if (const json* id = find(entry, "id"); id != nullptr && id->is_number_unsigned())
+      count = std::max(count,
+                       static_cast<std::int64_t>(std::min(id->get<std::uint64_t>(), std::uint64_t{largest_token})) + 1);
+  return count;
+}
+
+bool is_byte_level(const json& root) {
   const json* steps = find(root, "pre_tokenizer");
-  return model != nullptr && text_at(*model, "type") == "BPE" && !is_true(*model, "byte_fallback") &&
-         steps != nullptr && steps->dump().find("\"ByteLevel\"") != std::string::npos;
+  return steps != nullptr && steps->dump().find("\"ByteLevel\"") != std::string::npos;
 }
 
 std::unique_ptr<const Tokenizer> make_bpe_tokenizer(const json& root, const std::string& source, VocabularyUse use) {

@@ -1,6 +1,7 @@
-/// The `tokenizer.json` of Hugging Face's tokenizers library, as far as it is a byte-level BPE.
+/// The `tokenizer.json` of Hugging Face's tokenizers library, as far as it is a BPE.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -20,9 +21,14 @@ struct VocabularyUse {
   std::string chat_template;      ///< empty: none
 };
 
-/// Whether `root`, the content of a tokenizer.json, is one of those make_bpe_tokenizer() reads; others (BPE over
-/// characters, as LLaMA 2's) have a tokenizer.model beside them.
-bool is_byte_level_bpe(const nlohmann::json& root);
+/// Whether `root`, the content of a tokenizer.json, is a BPE, which make_bpe_tokenizer() reads.
+bool is_bpe(const nlohmann::json& root);
+
+/// How many tokens it has, added ones included.
+std::int64_t token_count(const nlohmann::json& root);
+
+/// Whether its units are bytes; those of the others (LLaMA 2's) are characters.
+bool is_byte_level(const nlohmann::json& root);
 
 /// The tokenizer that `root`, the content of the file called `source`, describes. UserErrors name the file, and what in
 /// it is damaged or not known by name.

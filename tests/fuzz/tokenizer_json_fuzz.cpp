@@ -9,7 +9,7 @@ using namespace pipespec;
 int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   testing::read_or_refuse_in_one_line([&] {
     const auto root = io::parse_json(testing::text_of(data, size), "tokenizer.json");
-    if (text::is_byte_level_bpe(root)) testing::round_trip(*text::make_bpe_tokenizer(root, "tokenizer.json", {}));
+    if (text::is_bpe(root)) testing::round_trip(*text::make_bpe_tokenizer(root, "tokenizer.json", {}));
   });
   return 0;
 }

@@ -130,6 +130,15 @@ TEST(SafetensorsShards, AreFoundThroughTheirIndex) {
   Shards().open();
 }
 
+TEST(SafetensorsShards, AreNotLookedForBesideASingleFile) {
+  const Shards shards;
+  shards.folder.write("model.safetensors", file_of(json{{"c", entry("U8", {1}, 0, 1)}}.dump(), 1));
+  shards.folder.write("model.safetensors.index.json", "{}");
+  const SafetensorsFolder opened(shards.folder.path());
+  EXPECT_NE(opened.find("c"), nullptr);
+  EXPECT_EQ(opened.tensors().size(), 1U);
+}
+
 TEST(SafetensorsShards, ThatAreMissingOrElsewhereAreRefused) {
   for (const auto& [shard, message] : std::vector<std::pair<std::string, std::string>>{
            {"three.safetensors", "three.safetensors cannot be read"},

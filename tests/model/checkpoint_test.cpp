@@ -147,8 +147,7 @@ const Fault faults[] = {
     {"scaled_rope",
      [](auto& g) { set(g, "llama.rope.scaling.type", std::string("yarn")); },
      {"'yarn'", "llama.rope.scaling.type"}},
-    {"linearly_scaled_rope", [](auto& g) { set(g, "llama.rope.scaling.factor", 4.0f); }, {"llama.rope.scaling.factor"}},
-    {"old_scaled_rope", [](auto& g) { set(g, "llama.rope.scale_linear", 2.0f); }, {"llama.rope.scale_linear"}},
+    {"negative_rope_factor", [](auto& g) { set(g, "llama.rope.scaling.factor", -4.0f); }, {"rotary factor", "-4"}},
     {"partial_rope",
      [](auto& g) { set(g, "llama.rope.dimension_count", std::uint32_t{8}); },
      {"llama.rope.dimension_count", "16"}},
@@ -193,6 +192,19 @@ TEST(Checkpoint, NeutralSettingsAreAccepted) {
   set(gguf, "llama.rope.scaling.type", std::string("none"));
   set(gguf, "llama.rope.scaling.factor", 8.0f);
   EXPECT_NO_THROW(testing::open(gguf));
+}
+
+TEST(Checkpoint, LinearScalingDividesEveryRotaryFrequency) {
+  testing::TinyGguf gguf = testing::make_tiny_gguf({.rope_factors = true});
+  const auto whole = testing::open(gguf)->architecture().rope_factors;
+  set(gguf, "llama.rope.scaling.factor", 4.0f);
+  const auto scaled = testing::open(gguf)->architecture().rope_factors;
+  ASSERT_EQ(scaled.size(), whole.size());
+  for (std::size_t i = 0; i < whole.size(); ++i) EXPECT_EQ(scaled[i], 4 * whole[i]);
+
+  testing::TinyGguf old = testing::make_tiny_gguf({});
+  set(old, "llama.rope.scale_linear", 2.0f);
+  EXPECT_THAT(testing::open(old)->architecture().rope_factors, ::testing::Each(2.0f));
 }
 
 }  // namespace

@@ -70,8 +70,25 @@ TEST(HfConfig, QwensHaveTheirOwnOperations) {
   EXPECT_EQ(read(config).head_dim, 128);
 }
 
+TEST(HfConfig, AWindowThatNoLayerHasIsNone) {
+  json config = llama();
+  config["model_type"] = "qwen2";
+  config["use_sliding_window"] = true;
+  config["sliding_window"] = 16;
+  config["max_window_layers"] = 2;
+  EXPECT_NO_THROW(read(config));
+  config["max_window_layers"] = 1;
+  EXPECT_THROW(read(config), UserError);
+  config["layer_types"] = {"full_attention", "full_attention"};
+  EXPECT_NO_THROW(read(config));
+}
+
 TEST(HfConfig, AKeyThatSaysNothingIsAccepted) {
   json config = llama();
+  config["is_llama_config"] = true;  // SmolLM
+  config["transformers.js_config"] = {{"kv_cache_dtype", {{"q4f16", "float16"}}}};
+  config["temperature"] = 1.0;  // of the generation, as old versions wrote it
+  config["pruned_heads"] = json::object();
   config["_name_or_path"] = "somewhere";
   config["quantization_config"] = nullptr;
   config["some_new_switch"] = false;
@@ -129,6 +146,11 @@ INSTANTIATE_TEST_SUITE_P(
                               c["rope_scaling"] = {{"rope_type", "yarn"}, {"factor", 4.0}};
                             },
                             "'yarn'"},
+                      Fault{"RopeByLayers",
+                            [](json& c) {
+                              c["rope_parameters"] = {{"full_attention", {{"rope_theta", 1e6}}}};
+                            },
+                            "sets rope_parameters.full_attention (not known"},
                       Fault{"Partial",
                             [](json& c) {
                               c["rope_parameters"] = {{"partial_rotary_factor", 0.5}};

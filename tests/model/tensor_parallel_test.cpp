@@ -46,6 +46,22 @@ TEST(Shard, ColumnsOfTheAttentionOutputStartAtBlocks) {
   EXPECT_EQ(shard_of(narrow, {1, 2}).heads, (Range{4, 6}));
 }
 
+TEST(Shard, WhereBlocksAreTooFewForAllRanksTheyAreCut) {
+  Architecture odd = smollm2();
+  odd.heads = 6;
+  odd.kv_heads = 2;
+  odd.head_dim = 20;
+  odd.feed_forward = 51;
+  odd.vocabulary = 33;
+  EXPECT_EQ(shard_of(odd, {0, 2}).heads, (Range{0, 3}));
+  EXPECT_EQ(shard_of(odd, {1, 2}).heads, (Range{3, 6}));
+  EXPECT_EQ(shard_of(odd, {1, 2}).feed_forward, (Range{32, 51})) << "two ranks get whole blocks";
+  EXPECT_EQ(shard_of(odd, {5, 6}).heads, (Range{5, 6})) << "one query head each";
+  EXPECT_EQ(shard_of(odd, {5, 6}).kv_heads, (Range{1, 2}));
+  EXPECT_EQ(shard_of(odd, {5, 6}).feed_forward, (Range{43, 51}));
+  EXPECT_EQ(shard_of(odd, {5, 6}).vocabulary, (Range{28, 33}));
+}
+
 TEST(Shard, MoreRanksThanPartsAreRefused) {
   EXPECT_THAT(
       [] {
@@ -158,6 +174,8 @@ TEST(PackedType, IsTheStoredOneWhereThatHasAKernelAndItsBlocksAreWhole) {
   EXPECT_EQ(packed(WeightType::q5_k, {0, 256}), WeightType::bf16);
   EXPECT_EQ(packed(WeightType::q5_0, {0, 256}), WeightType::bf16);
   EXPECT_EQ(packed(WeightType::q4_k, {0, 256}, TensorRole::value), WeightType::bf16);
+  EXPECT_EQ(packed_type(TensorRole::down, WeightType::f32, {0, 32}, WeightFormat::int8), WeightType::q8_0);
+  EXPECT_EQ(packed_type(TensorRole::down, WeightType::f32, {0, 20}, WeightFormat::int8), WeightType::bf16);
 }
 
 class TensorParallelTest : public ::testing::TestWithParam<int> {
@@ -187,6 +205,21 @@ TEST_P(TensorParallelTest, DividedSuperBlocksAreWidened) {
   const auto expected = testing::logits(alone, text);
   testing::run_ranks(GetParam(), [&](comm::Group& group) {
     Transformer shared(checkpoint, options, &group);
+    EXPECT_LT(testing::relative_error(testing::logits(shared, text), expected), 1e-5);
+  });
+}
+
+TEST_P(TensorParallelTest, HeadsThatAreNoWholeBlocksAreDividedAllTheSame) {
+  testing::TinyModel model = shape_;
+  model.head_dim = 20;
+  model.feed_forward = 51;
+  model.vocabulary = 45;
+  const auto checkpoint = testing::open(testing::make_tiny_gguf(model));
+  const auto text = testing::random_text(20, model.vocabulary);
+  Transformer alone(checkpoint, {});
+  const auto expected = testing::logits(alone, text);
+  testing::run_ranks(GetParam(), [&](comm::Group& group) {
+    Transformer shared(checkpoint, {}, &group);
     EXPECT_LT(testing::relative_error(testing::logits(shared, text), expected), 1e-5);
   });
 }

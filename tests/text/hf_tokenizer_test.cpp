@@ -59,6 +59,19 @@ TEST(HfTokenizer, EndTokensComeFromTheFilesBesideIt) {
   EXPECT_THAT(load_tokenizer(folder.path())->end_tokens(), ElementsAre(3001));
   folder.write("generation_config.json", R"({"eos_token_id": [3004, 3001]})");
   EXPECT_THAT(load_tokenizer(folder.path())->end_tokens(), ElementsAre(3001, 3004));
+  folder.write("generation_config.json", R"({"eos_token_id": 4000})");
+  EXPECT_THAT(load_tokenizer(folder.path())->end_tokens(), ElementsAre(4000)) << "a model's own";
+}
+
+TEST(HfTokenizer, SentencePiecesOwnFileCountsUnlessTheOtherHasFurtherTokens) {
+  const ScratchDirectory folder;
+  std::filesystem::copy(data / "llama2_style/tokenizer.model", folder.path());
+  auto json = io::read_json_file(data / "forms/characters.json");
+  folder.write("tokenizer.json", json.dump());
+  EXPECT_EQ(load_tokenizer(folder.path())->vocabulary_size(), 2000);
+  json["added_tokens"].push_back({{"id", 2000}, {"content", "<pad>"}, {"special", true}});
+  folder.write("tokenizer.json", json.dump());
+  EXPECT_EQ(load_tokenizer(folder.path())->vocabulary_size(), 2001);
 }
 
 TEST(HfTokenizer, TheChatFormFollowsFromTheTemplate) {
@@ -170,7 +183,25 @@ INSTANTIATE_TEST_SUITE_P(
               "the pattern \\C is no regular expression"},
         Fault{"PatternNestedTooDeep", [](auto& j) { set_pattern(j, std::string(100'000, '(')); },
               "is no regular expression"},
-        Fault{"Strip", [](auto& j) { j["added_tokens"][0]["lstrip"] = true; }, "lstrip"}),
+        Fault{"Replace",
+              [](auto& j) {
+                j["normalizer"] = {{"type", "Replace"}, {"pattern", {{"Regex", "a+"}}}, {"content", "b"}};
+              },
+              "a Replace that is not of a String"},
+        Fault{"SpaceBehindASplit", [](auto& j) { j["pre_tokenizer"]["pretokenizers"][1]["add_prefix_space"] = true; },
+              "add_prefix_space after a split"},
+        Fault{"InvertedSplit", [](auto& j) { j["pre_tokenizer"]["pretokenizers"][0]["invert"] = true; },
+              "Isolated and not inverted"},
+        Fault{"Decoder",
+              [](auto& j) {
+                j["decoder"] = {{"type", "WordPiece"}};
+              },
+              "the decoder WordPiece"},
+        Fault{"Kind",
+              [](auto& j) {
+                j["model"] = {{"type", "Unigram"}};
+              },
+              "is no BPE"}),
     [](const auto& test) { return test.param.name; });
 
 TEST(HfTokenizer, AFolderWithoutOneIsRefused) {

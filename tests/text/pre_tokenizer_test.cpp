@@ -77,6 +77,18 @@ TEST(PreTokenizer, MegabytesOfOneKindOfCharacterAreOneWord) {
   for (const char kind : {'a', ' ', '!'}) EXPECT_EQ(smollm().split(std::string(4 << 20, kind)).size(), 1U) << kind;
 }
 
+TEST(PreTokenizer, OneThatIsNotNamedIsLlamaCppsDefault) {
+  const PreTokenizer pre_tokenizer(gguf_pre_tokenizer("default", "m.gguf").patterns, "m.gguf");
+  EXPECT_THAT(pre_tokenizer.split("Hi, it's 12345$+x"),
+              ElementsAre("Hi", ",", " it", "'", "s", " ", "123", "45", "$+", "x"));
+}
+
+TEST(PreTokenizer, AFamilyHasSeveralNames) {
+  EXPECT_EQ(gguf_pre_tokenizer("llama3", "m.gguf").patterns, gguf_pre_tokenizer("llama-bpe", "m.gguf").patterns);
+  EXPECT_TRUE(gguf_pre_tokenizer("llama-v3", "m.gguf").ignore_merges);
+  EXPECT_EQ(gguf_pre_tokenizer("deepseek-r1-qwen", "m.gguf").patterns, gguf_pre_tokenizer("qwen2", "m.gguf").patterns);
+}
+
 TEST(PreTokenizer, AnUnknownNameIsRefusedWithTheKnownOnes) {
   EXPECT_THAT([] { gguf_pre_tokenizer("viking", "m.gguf"); },
               ThrowsMessage<UserError>(AllOf(HasSubstr("m.gguf: "), HasSubstr("viking"), HasSubstr("known: smollm"))));

@@ -43,6 +43,22 @@ TEST(SpecialTokens, ControlTokensArePlainTextWhereUsersWrite) {
   EXPECT_THAT(split(tokens(), "x<a>y<user>ab", plain), ElementsAre("x<a>y", "#3", "ab"));
 }
 
+TEST(SpecialTokens, MayTakeTheSpaceAroundThem) {
+  SpecialTokens tokens;
+  tokens.add("<l>", 1, TokenKind::control, {.takes_space_before = true});
+  tokens.add("<r>", 2, TokenKind::control, {.takes_space_behind = true});
+  EXPECT_THAT(split(tokens, "a \n<l> b", all), ElementsAre("a", "#1", " b"));
+  EXPECT_THAT(split(tokens, "a <r>\u3000 b", all), ElementsAre("a ", "#2", "b"));
+  EXPECT_THAT(split(tokens, "<r>  <l>", all), ElementsAre("#2", "#1")) << "a space belongs to one of them";
+}
+
+TEST(SpecialTokens, MayBeWholeWordsOnly) {
+  SpecialTokens tokens;
+  tokens.add("word", 1, TokenKind::user_defined, {.whole_word = true});
+  EXPECT_THAT(split(tokens, "word words, word", all), ElementsAre("#1", " words, ", "#1"));
+  EXPECT_THAT(split(tokens, "aword \u00e9word word\u0301", all), ElementsAre("aword \u00e9word word\u0301"));
+}
+
 TEST(SpecialTokens, OnlyControlTokensAreFoundByName) {
   EXPECT_EQ(tokens().find("<a>"), 1);
   EXPECT_EQ(tokens().find("<a><b>"), 2);

@@ -47,5 +47,10 @@ TEST(StreamingDetokenizer, BytesThatCanBeNoCharacterAreNotHeldBack) {
   EXPECT_EQ(pieces(stray)[1], "a");
 }
 
+TEST(StreamingDetokenizer, ATokenThatOnlyTheModelHasIsNoText) {
+  const std::vector<Token> beyond = {testing::smollm2().vocabulary_size()};
+  EXPECT_THAT(pieces(beyond), ElementsAre("", ""));
+}
+
 }  // namespace
 }  // namespace pipespec::text
