@@ -7,6 +7,7 @@ set -uo pipefail
 
 ranks=$1
 shift
+[ -t 2 ] && export PIPESPEC_TERMINAL=1  # the ranks see a pipe to mpirun
 setsid $PIPESPEC_MPIRUN -n "$ranks" "$@" &  # a session of its own: what a terminal or `timeout` sends to the group stays here
 job=$!
 trap 'kill -USR1 "$job" 2>/dev/null' TERM INT USR1
@@ -18,4 +19,7 @@ done
 wait "$job" 2>/dev/null  # the job may have ended while a signal was being answered: its status is remembered
 last=$?
 [ "$last" = 127 ] || status=$last
+if [ "$status" -gt 128 ]; then
+  echo "pipespec: a rank was ended by signal $(kill -l "$status"): run the same command to go on" >&2
+fi
 exit "$status"

@@ -1,7 +1,8 @@
 # Values of this site, sourced by the other scripts. Each can be set in the environment instead.
 
-# How an MPI job is launched on one machine. Ranks may outnumber cores, and threads place themselves.
-: "${PIPESPEC_MPIRUN:=mpirun --oversubscribe --bind-to none}"
+# How an MPI job is launched on one machine. Ranks may outnumber cores, and threads place themselves. Quiet: what a rank
+# has to say, it says itself, and mpirun would add some lines on how the job ended to every line of the ranks'.
+: "${PIPESPEC_MPIRUN:=mpirun --quiet --oversubscribe --bind-to none}"
 
 # Processes that compile at once.
 : "${PIPESPEC_BUILD_JOBS:=$(nproc)}"

@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 
 jobs/install.sh
 jobs/build.sh release
-jobs/get_model.sh
+jobs/get_model.sh || echo "tests/run.sh: the tests that need the model are skipped" >&2
 if [ $# -gt 0 ]; then
   exec ctest --preset release --parallel "$(nproc)" "$@"
 fi

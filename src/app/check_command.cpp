@@ -149,6 +149,9 @@ void print_cards(const std::vector<std::int64_t>& totals) {
 
 void print_experiments(const config::RunConfig& config, const comm::Topology& topology,
                        const std::vector<RankSite>& sites) {
+  std::size_t width = 0;
+  for (const config::ExperimentConfig& experiment : config.experiments)
+    width = std::max(width, experiment.label.size());
   for (const config::ExperimentConfig& experiment : config.experiments) {
     const std::vector<int> threads = threads_of_ranks(config, topology, sites, experiment.stages);
     std::string chain;
@@ -157,7 +160,7 @@ void print_experiments(const config::RunConfig& config, const comm::Topology& to
       chain += fmt::format("{}{}{}", chain.empty() ? "" : " > ", config.stages[stage].name,
                            of_leader > 0 ? fmt::format(" ({} thread{})", of_leader, of_leader > 1 ? "s" : "") : "");
     }
-    fmt::print("  {:<28} {}\n", experiment.label, chain);
+    fmt::print("  {:<{}}  {}\n", experiment.label, width, chain);
   }
 }
 

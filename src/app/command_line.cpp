@@ -4,15 +4,14 @@
 
 #include <CLI/CLI.hpp>
 #include <cerrno>
-#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <functional>
 #include <string>
 #include <string_view>
-#include <thread>
 
+#include "app/agreement.hpp"
 #include "app/commands.hpp"
 #include "app/exit_status.hpp"
 #include "app/stop_signal.hpp"
@@ -44,19 +43,21 @@ std::string yaml_text(const std::string& text) {
   return quoted + "'";
 }
 
-/// A wrong command line is wrong on every rank of a launch; one of them says so. Before MPI begins, only the launcher's
-/// environment tells the ranks apart (Open MPI, PMIx, Slurm).
+/// Whether a launcher (Open MPI's, PMIx', Slurm's) has started this process. Only then is MPI needed to refuse a
+/// request: a login node may have none.
+bool is_launched() {
+  const auto is_set = [](const char* name) { return std::getenv(name) != nullptr; };
+  return is_set("OMPI_COMM_WORLD_RANK") || is_set("PMIX_RANK") || is_set("SLURM_PROCID");
+}
+
+/// A wrong command line is wrong on every rank of a launch; one of them says so. UserError or AgreedError.
 int refuse(std::string_view what) {
-  for (const char* name : {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "SLURM_PROCID"}) {
-    const char* rank = std::getenv(name);
-    if (rank == nullptr) continue;
-    if (rank == std::string_view("0")) break;
-    std::this_thread::sleep_for(
-        std::chrono::seconds(2));  // the launcher ends all ranks when one ends, also the one that speaks
+  const auto say = [&] { reject("{}: see pipespec --help", what); };
+  if (!is_launched()) say();
+  return under_mpi([&](const comm::Communicator& world) {
+    together(world, say);
     return exit_wrong_request;
-  }
-  fmt::print(stderr, "pipespec: {}: see pipespec --help\n", what);
-  return exit_wrong_request;
+  });
 }
 
 /// Declares the options of each command. Every declaration binds its arguments and says what to run.

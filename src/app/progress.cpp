@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 #include <utility>
 
 #include "core/clock.hpp"
@@ -26,7 +27,10 @@ std::string clock_text(double seconds) {
 }  // namespace
 
 Progress::Progress(std::int64_t samples, std::int64_t done)
-    : is_terminal_(isatty(STDERR_FILENO) != 0), samples_(samples), done_(done), begin_(steady_seconds()) {}
+    : is_terminal_(isatty(STDERR_FILENO) != 0 || std::getenv("PIPESPEC_TERMINAL") != nullptr),
+      samples_(samples),
+      done_(done),
+      begin_(steady_seconds()) {}
 
 Progress::~Progress() {
   if (is_line_open_) std::fputc('\n', stderr);

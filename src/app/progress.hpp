@@ -6,7 +6,8 @@
 
 namespace pipespec::app {
 
-/// On a terminal a bar that is redrawn in place, elsewhere a plain line now and then; on stderr. Not thread-safe.
+/// On a terminal a bar that is redrawn in place, elsewhere a plain line now and then; on stderr. Under mpirun that is a
+/// pipe; PIPESPEC_TERMINAL in the environment says that there is a terminal behind it. Not thread-safe.
 class Progress {
  public:
   /// `samples`: of all experiments together; `done`: completed by earlier launches.

@@ -5,8 +5,10 @@
 #include <cstdlib>
 #include <map>
 
+#include "comm/nccl_info.hpp"
 #include "comm/session.hpp"
 #include "config/run_config.hpp"
+#include "device/cuda_info.hpp"
 #include "device/device.hpp"
 #include "io/file_hash.hpp"
 #include "ops/instruction_set.hpp"
@@ -46,6 +48,8 @@ results::Inputs hash_inputs(const config::RunConfig& config) {
 results::Provenance gather_provenance(const Job& job, double clock_offset, std::int64_t bytes_read) {
   results::Provenance provenance = results::provenance_of_build();
   provenance.mpi = comm::mpi_library();
+  provenance.cuda = device::cuda_description();
+  provenance.nccl = comm::nccl_description();
   provenance.slurm_job = slurm_job();
   provenance.hosts = job.world.gather_all(comm::host_name());
   provenance.devices =

@@ -15,6 +15,7 @@
 #include "app/loading.hpp"
 #include "app/progress.hpp"
 #include "app/provenance.hpp"
+#include "app/rank_meter.hpp"
 #include "app/run_queue.hpp"
 #include "app/stop_signal.hpp"
 #include "app/workload.hpp"
@@ -56,10 +57,11 @@ class Run {
   void load();
   void begin_journal();
   void run_experiments();
+  void keep_telemetry(int experiment);
   void experiment(int index, SequenceId& newest, Progress* progress);
   int conclude();
   bool is_stopped();
-  void pass_on_signals();
+  void on_poll();
   bool is_late() const { return last_moment_ && steady_seconds() > *last_moment_; }
 
   Job job_;
@@ -70,6 +72,7 @@ class Run {
   std::vector<RankSite> sites_;
   std::optional<LoadedRank> rank_;
   std::optional<RunClock> clock_;
+  std::optional<RankMeter> meter_;
   std::optional<results::Journal> journal_;
   comm::WordChannel channel_;
   comm::StopBoard stop_board_;
@@ -139,6 +142,7 @@ void Run::begin_journal() {
   job_.world.broadcast(attempt, job_.topology.target_leader());
   const double zero = job_.world.gather_all(steady_seconds())[0];  // rank 0's clock
   clock_.emplace(zero + offset);
+  meter_.emplace(job_, sites_, *clock_);
   results::Provenance provenance = gather_provenance(job_, offset, (*rank_)->bytes_read());
   provenance.inputs = target_.inputs;
   together(job_.world, [&] {
@@ -155,13 +159,15 @@ bool Run::is_stopped() {
   return stop_requested() || stop_board_.is_asked();
 }
 
-/// While this rank waits, whatever for: the target's leader learns of a signal that only this rank has got.
-void Run::pass_on_signals() {
+/// While this rank waits, whatever for: the target's leader learns of a signal that only this rank has got, and no
+/// counter turns over unseen.
+void Run::on_poll() {
   if (stop_requested()) stop_board_.ask();
+  meter_->poll();
 }
 
 void Run::run_experiments() {
-  const auto on_poll = [this] { pass_on_signals(); };
+  const auto poll = [this] { on_poll(); };
   std::optional<Progress> progress;
   if (job_.is_target_leader()) {
     const std::int64_t left = target_.left();
@@ -172,10 +178,13 @@ void Run::run_experiments() {
     std::array<std::int64_t, 2> decision{};  // whether to run it; the newest sequence
     if (job_.is_target_leader())
       decision = {!target_.todo[e].empty() && !is_stopped() && !is_late() ? 1 : 0, newest.value};
-    job_.world.broadcast(decision, job_.topology.target_leader(), on_poll);
+    job_.world.broadcast(decision, job_.topology.target_leader(), poll);
     newest.value = static_cast<std::int32_t>(decision[1]);
-    if (decision[0] != 0) experiment(e, newest, progress ? &*progress : nullptr);
-    job_.world.barrier(on_poll);  // no message of one experiment meets the next one
+    if (decision[0] == 0) continue;
+    meter_->begin();
+    experiment(e, newest, progress ? &*progress : nullptr);
+    job_.world.barrier(poll);  // no message of one experiment meets the next one
+    keep_telemetry(e);
   }
 }
 
@@ -192,8 +201,15 @@ void Run::experiment(int index, SequenceId& newest, Progress* progress) {
     journal_->add(trace, sequence);
     if (!job_.is_target_leader()) journal_->commit();  // the target's goes to the disk with its sample
   };
-  newest =
-      run_experiment(participant, index, queue ? &*queue : nullptr, newest, keep_trace, [this] { pass_on_signals(); });
+  newest = run_experiment(participant, index, queue ? &*queue : nullptr, newest, keep_trace, [this] { on_poll(); });
+}
+
+/// Collective.
+void Run::keep_telemetry(int experiment) {
+  const std::vector<TelemetryRecord> records = meter_->end(experiment);
+  if (!job_.is_target_leader()) return;
+  for (const TelemetryRecord& record : records) journal_->add(record);
+  journal_->commit();
 }
 
 int Run::conclude() {

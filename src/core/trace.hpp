@@ -92,4 +92,19 @@ struct SampleRecord {
   friend bool operator==(const SampleRecord&, const SampleRecord&) = default;
 };
 
+/// What one rank took of its host during one experiment of one launch of the job. `begin` and `end` are the same
+/// moments on all ranks, up to the messages of a barrier.
+struct TelemetryRecord {
+  std::int32_t attempt = 0;     ///< the launch, from 0
+  std::int32_t experiment = 0;  ///< index in the configuration
+  std::int32_t rank = 0;
+  double begin = 0, end = 0;
+  double cpu_seconds = 0;        ///< of the process, all its threads, user and system
+  std::int64_t peak_memory = 0;  ///< bytes, the most that the process has held up to `end`
+  double energy =
+      0;  ///< joules of the rank's host; NaN where it does not tell, and for all ranks of a host but the first
+  double clock_offset = 0;  ///< seconds, own clock minus rank 0's, at `end`
+  friend bool operator==(const TelemetryRecord&, const TelemetryRecord&) = default;
+};
+
 }  // namespace pipespec

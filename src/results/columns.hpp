@@ -52,6 +52,16 @@ inline constexpr std::tuple link_columns{
     column("wasted", &LinkStatistics::wasted), column("stale", &LinkStatistics::stale),
     column("corrections", &LinkStatistics::corrections)};
 
+inline constexpr std::tuple telemetry_columns{column("attempt", &TelemetryRecord::attempt),
+                                              column("experiment", &TelemetryRecord::experiment),
+                                              column("rank", &TelemetryRecord::rank),
+                                              column("begin", &TelemetryRecord::begin),
+                                              column("end", &TelemetryRecord::end),
+                                              column("cpu_seconds", &TelemetryRecord::cpu_seconds),
+                                              column("peak_memory", &TelemetryRecord::peak_memory),
+                                              column("energy", &TelemetryRecord::energy),
+                                              column("clock_offset", &TelemetryRecord::clock_offset)};
+
 /// Calls f(column) for each column of a list.
 template <class Columns, class F>
 constexpr void for_each_column(const Columns& columns, F&& f) {

@@ -72,6 +72,11 @@ void Journal::add(const StageTrace& trace, SequenceId sequence) {
   append_frame(pending_, RecordKind::trace, record);
 }
 
+void Journal::add(TelemetryRecord telemetry) {
+  telemetry.attempt = attempt_;
+  append_frame(pending_, RecordKind::telemetry, to_record(telemetry));
+}
+
 void Journal::commit() {
   if (pending_.empty()) return;
   if (!write_all(file_, pending_) || ::fdatasync(file_.get()) != 0) {

@@ -39,6 +39,9 @@ class Journal {
   /// What one stage did for one sequence; written by the leader of the stage's ranks.
   void add(const StageTrace& trace, SequenceId sequence);
 
+  /// What one rank took in one experiment of this attempt; written by one rank for all.
+  void add(TelemetryRecord telemetry);
+
   /// Waits until everything added is on the disk. Failure with the system's reason (a full disk, say); what was
   /// committed before stays valid.
   void commit();

@@ -180,6 +180,8 @@ json to_record(const Provenance& provenance) {
           {"date", provenance.date},
           {"mpi", provenance.mpi},
           {"hdf5", provenance.hdf5},
+          {"cuda", provenance.cuda},
+          {"nccl", provenance.nccl},
           {"slurm_job", provenance.slurm_job},
           {"hosts", provenance.hosts},
           {"devices", provenance.devices},
@@ -197,14 +199,28 @@ Provenance provenance_of(const json& record) {
   record.at("date").get_to(provenance.date);
   record.at("mpi").get_to(provenance.mpi);
   record.at("hdf5").get_to(provenance.hdf5);
+  provenance.cuda = record.value("cuda", provenance.cuda);  // since schema 1.2
+  provenance.nccl = record.value("nccl", provenance.nccl);
   record.at("slurm_job").get_to(provenance.slurm_job);
   record.at("hosts").get_to(provenance.hosts);
   record.at("devices").get_to(provenance.devices);
   record.at("clock_offsets").get_to(provenance.clock_offsets);
-  provenance.bytes_read = record.value("bytes_read", provenance.bytes_read);  // journals of schema 1.0 have none
+  provenance.bytes_read = record.value("bytes_read", provenance.bytes_read);  // since schema 1.1
   provenance.inputs.models = input_files(record.at("models"));
   provenance.inputs.datasets = input_files(record.at("datasets"));
   return provenance;
+}
+
+json to_record(const TelemetryRecord& telemetry) {
+  json record = json::object();
+  put_fields(record, telemetry, telemetry_columns);
+  return record;
+}
+
+TelemetryRecord telemetry_of(const json& record) {
+  TelemetryRecord telemetry;
+  get_fields(record, telemetry, telemetry_columns);
+  return telemetry;
 }
 
 }  // namespace pipespec::results

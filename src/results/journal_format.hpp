@@ -19,6 +19,7 @@ enum class RecordKind : char {
   provenance = 'P',  ///< {attempt, configuration (YAML), …}
   sample = 'S',      ///< {attempt, sequence, …}
   trace = 'T',       ///< {attempt, sequence, stage, …}
+  telemetry = 'M',   ///< {attempt, experiment, rank, …}
 };
 
 inline constexpr std::string_view journal_magic = "PSJRNL01";
@@ -40,10 +41,12 @@ nlohmann::json parse_record(std::string_view cbor);
 nlohmann::json to_record(const SampleRecord& sample);
 nlohmann::json to_record(const StageTrace& trace);
 nlohmann::json to_record(const Provenance& provenance);
+nlohmann::json to_record(const TelemetryRecord& telemetry);
 
 /// The inverse of to_record. nlohmann::json::exception if a key is missing or of another type.
 SampleRecord sample_of(const nlohmann::json& record);
 StageTrace trace_of(const nlohmann::json& record, SequenceId sequence);
 Provenance provenance_of(const nlohmann::json& record);
+TelemetryRecord telemetry_of(const nlohmann::json& record);
 
 }  // namespace pipespec::results

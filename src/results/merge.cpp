@@ -14,8 +14,9 @@ using SequenceKey = std::pair<std::int32_t, std::int32_t>;  // attempt, sequence
 
 class Merge {
  public:
-  /// First pass over a journal: attempts and completed samples.
+  /// First pass over a journal: attempts, what they took, and completed samples.
   void read_samples(RecordKind kind, std::string_view cbor) {
+    if (kind == RecordKind::telemetry) results_.telemetry.push_back(telemetry_of(parse_record(cbor)));
     if (kind != RecordKind::sample && kind != RecordKind::provenance) return;
     const nlohmann::json record = parse_record(cbor);
     const auto attempt = record.at("attempt").get<std::int32_t>();

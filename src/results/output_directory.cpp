@@ -25,7 +25,7 @@ struct History {
 };
 
 void read_record(History& history, RecordKind kind, std::string_view cbor) {
-  if (kind == RecordKind::trace) return;
+  if (kind == RecordKind::trace || kind == RecordKind::telemetry) return;
   const nlohmann::json record = parse_record(cbor);
   if (kind == RecordKind::attempt) {
     history.attempts = std::max(history.attempts, record.at("attempt").get<std::int32_t>() + 1);

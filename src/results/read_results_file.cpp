@@ -148,6 +148,10 @@ Provenance read_provenance(hid_t object) {
   provenance.date = text("date");
   provenance.mpi = text("mpi");
   provenance.hdf5 = text("hdf5");
+  if (io::hdf5::has_attribute(object, "cuda")) {  // since schema 1.2
+    provenance.cuda = text("cuda");
+    provenance.nccl = text("nccl");
+  }
   provenance.slurm_job = text("slurm_job");
   provenance.hosts = io::hdf5::read_texts_attribute(object, "hosts");
   provenance.devices = io::hdf5::read_texts_attribute(object, "devices");
@@ -159,6 +163,14 @@ Provenance read_provenance(hid_t object) {
   return provenance;
 }
 
+std::vector<TelemetryRecord> read_telemetry(hid_t parent) {
+  const Group group = open_group(parent, "telemetry");
+  std::vector<TelemetryRecord> telemetry(read_column<std::int32_t>(group.get(), "rank").size());
+  read_table<TelemetryRecord>(group.get(), telemetry_columns, telemetry.size(),
+                              [&](std::size_t row) -> TelemetryRecord& { return telemetry[row]; });
+  return telemetry;
+}
+
 Results read_open_file(const io::hdf5::File& file, const std::string& name) {
   require(io::hdf5::read_text_attribute(file.get(), "filetype") == schema::filetype, "another kind of HDF5 file");
   const auto version = io::hdf5::read_integers_attribute(file.get(), "version");
@@ -168,6 +180,8 @@ Results read_open_file(const io::hdf5::File& file, const std::string& name) {
   const Group attempts = open_group(file.get(), "attempts");
   for (std::size_t attempt = 0; io::hdf5::has_link(attempts.get(), fmt::to_string(attempt)); ++attempt)
     results.attempts.push_back(read_provenance(open_group(attempts.get(), fmt::to_string(attempt)).get()));
+  if (io::hdf5::has_link(file.get(), "telemetry"))  // since schema 1.2
+    results.telemetry = read_telemetry(file.get());
   const Group experiments = open_group(file.get(), "experiments");
   for (std::size_t i = 0; i < results.configuration.experiments.size(); ++i)
     read_experiment(experiments.get(), i, results);

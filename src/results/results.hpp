@@ -35,6 +35,8 @@ struct Provenance {
   std::string date;                      ///< ISO 8601, UTC, when the attempt began
   std::string mpi;                       ///< library and version
   std::string hdf5;                      ///< version
+  std::string cuda;                      ///< CUDA, cuBLAS and devices, or why there are none
+  std::string nccl;                      ///< version, or why there is none
   std::string slurm_job;                 ///< job id with step, empty outside Slurm
   std::vector<std::string> hosts;        ///< [rank]
   std::vector<std::string> devices;      ///< [rank] instruction set, or GPU name and UUID
@@ -70,8 +72,9 @@ struct CompletedSample {
 
 struct Results {
   config::RunConfig configuration;
-  std::vector<Provenance> attempts;      ///< [attempt]
-  std::vector<CompletedSample> samples;  ///< ordered by experiment, task, index; each key once
+  std::vector<Provenance> attempts;        ///< [attempt]
+  std::vector<CompletedSample> samples;    ///< ordered by experiment, task, index; each key once
+  std::vector<TelemetryRecord> telemetry;  ///< ordered by attempt, experiment, rank; none of what was killed
 };
 
 }  // namespace pipespec::results

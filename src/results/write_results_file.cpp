@@ -158,6 +158,8 @@ void write_provenance(hid_t object, const Provenance& provenance) {
   write_attribute(object, "date", provenance.date);
   write_attribute(object, "mpi", provenance.mpi);
   write_attribute(object, "hdf5", provenance.hdf5);
+  write_attribute(object, "cuda", provenance.cuda);
+  write_attribute(object, "nccl", provenance.nccl);
   write_attribute(object, "slurm_job", provenance.slurm_job);
   write_attribute(object, "hosts", provenance.hosts);
   write_attribute(object, "devices", provenance.devices);
@@ -177,6 +179,9 @@ std::vector<std::uint8_t> file_image(const Results& results) {
   const Group attempts = io::hdf5::create_group(file.get(), "attempts");
   for (std::size_t attempt = 0; attempt < results.attempts.size(); ++attempt)
     write_provenance(io::hdf5::create_group(attempts.get(), fmt::to_string(attempt)).get(), results.attempts[attempt]);
+  const Group telemetry = io::hdf5::create_group(file.get(), "telemetry");
+  write_table<TelemetryRecord>(telemetry.get(), telemetry_columns,
+                               [&](const auto& take) { std::ranges::for_each(results.telemetry, take); });
   const Group experiments = io::hdf5::create_group(file.get(), "experiments");
   for (std::size_t experiment = 0; experiment < results.configuration.experiments.size(); ++experiment)
     write_experiment(experiments.get(), results, experiment);

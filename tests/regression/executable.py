@@ -7,6 +7,7 @@ import os
 import pathlib
 import random
 import shutil
+import signal
 import struct
 import subprocess
 import tempfile
@@ -30,6 +31,36 @@ def command(ranks: int, *arguments) -> list[str]:
 def run(ranks: int, *arguments, timeout: float = 240, **options) -> subprocess.CompletedProcess:
     """One launch to its end; a hang is an error of the test."""
     return subprocess.run(command(ranks, *arguments), capture_output=True, text=True, errors="replace", timeout=timeout, **options)
+
+
+def ranks_of(launcher: subprocess.Popen) -> list[int]:
+    """Process ids of the ranks that a launcher has started, itself or through others, once they are there."""
+    parents, running = {}, []
+    for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parents[int(stat.parent.name)] = int(stat.read_text().rsplit(")", 1)[1].split()[1])
+            executable = os.readlink(stat.parent / "exe")
+        except OSError:
+            continue  # it ended meanwhile
+        if executable == os.path.realpath(PIPESPEC):
+            running.append(int(stat.parent.name))
+
+    def is_launched(process: int) -> bool:
+        return process == launcher.pid or (process in parents and is_launched(parents[process]))
+
+    return sorted(filter(is_launched, running))
+
+
+def send(number: signal.Signals, launcher: subprocess.Popen, rank: int) -> bool:
+    """Sends a signal to one rank. False: the job had ended, or had not begun."""
+    ranks = ranks_of(launcher)
+    if rank >= len(ranks):
+        return False
+    try:
+        os.kill(ranks[rank], number)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 class ExecutableTest(unittest.TestCase):

@@ -88,6 +88,24 @@ class Commands(ExecutableTest):
                           done.stderr)
         self.assertNotIn("ngram) read", done.stderr)
 
+    def test_the_results_tell_what_every_rank_took(self):
+        has_h5py = [python for python in ("python3", "/usr/bin/python3")
+                    if subprocess.run([python, "-c", "import h5py"], capture_output=True).returncode == 0]
+        if not has_h5py:
+            self.skipTest("no Python with h5py here (Debian: python3-h5py)")
+        self.output(2, "run", self.chain())
+        read = 'import h5py, json, sys; print(json.dumps({k: v[:].tolist() for k, v in h5py.File(sys.argv[1])["telemetry"].items()}))'
+        done = subprocess.run([has_h5py[0], "-c", read, self.folder / "out/results.h5"], capture_output=True, check=True)
+        columns = json.loads(done.stdout)
+        self.assertEqual(columns["attempt"], [0, 0, 0, 0])
+        self.assertEqual(columns["experiment"], [0, 0, 1, 1])
+        self.assertEqual(columns["rank"], [0, 1, 0, 1])
+        self.assertEqual(columns["clock_offset"][0], 0)
+        for begin, end, processor, memory in zip(*(columns[c] for c in ("begin", "end", "cpu_seconds", "peak_memory"))):
+            self.assertLess(begin, end)
+            self.assertGreater(processor, 0)
+            self.assertGreater(memory, 2**20)
+
     def test_inspect_shows_a_file(self):
         text = self.output(1, "inspect", self.tiny_model())
         for part in ("GGUF version", "llama.block_count", "blk.0.attn_q.weight", "2 layers of width 64"):

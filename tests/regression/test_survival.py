@@ -1,33 +1,17 @@
 """A run survives what a batch system does to it: each sample once, whatever was killed and resumed how often."""
 
-import os
-import pathlib
 import random
 import signal
 import subprocess
 import time
 
-from executable import DONE, PIPESPEC, STOPPED_EARLY, WRONG_REQUEST, ExecutableTest, command, run
+from executable import DONE, STOPPED_EARLY, WRONG_REQUEST, ExecutableTest, command, run, send
 
 EXPERIMENTS = """\
   - {strategy: autoregressive}
   - {strategy: speculative, lookahead: 4}
   - {strategy: pipespec}"""
 SAMPLES = 3 * 12
-
-
-def ranks_of(launcher: subprocess.Popen) -> list[int]:
-    """Process ids of the ranks of a launch, once they are there."""
-    found = []
-    for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
-        try:
-            parent = int(stat.read_text().rsplit(")", 1)[1].split()[1])
-            executable = os.readlink(stat.parent / "exe")
-        except OSError:
-            continue  # it ended meanwhile
-        if parent == launcher.pid and executable == os.path.realpath(PIPESPEC):
-            found.append(int(stat.parent.name))
-    return sorted(found)
 
 
 class Survival(ExecutableTest):
@@ -73,10 +57,7 @@ class Survival(ExecutableTest):
         for _ in range(60):
             launcher = self.launch()
             self.wait_for_journal(launcher, self.journal_size() + choice.randrange(1, 40000))
-            ranks = ranks_of(launcher)
-            if launcher.poll() is None and ranks:
-                os.kill(choice.choice(ranks), signal.SIGKILL)
-                kills += 1
+            kills += send(signal.SIGKILL, launcher, choice.randrange(3))
             launcher.communicate(timeout=30)  # the other ranks end within seconds
             now = self.readable()
             self.assertGreaterEqual(now, completed, "a completed sample was lost")
@@ -97,9 +78,7 @@ class Survival(ExecutableTest):
             with self.subTest(rank=number, signal=sent.name):
                 launcher = self.launch()
                 self.wait_for_journal(launcher, self.journal_size() + 3000)
-                ranks = ranks_of(launcher)
-                if launcher.poll() is None:
-                    os.kill(ranks[number], sent)
+                send(sent, launcher, number)
                 out, err = launcher.communicate(timeout=60)
                 self.assertIn(launcher.returncode, (STOPPED_EARLY, DONE), err)
                 if launcher.returncode == STOPPED_EARLY:
@@ -112,8 +91,7 @@ class Survival(ExecutableTest):
         """Sends SIGTERM to one rank as soon as the first sample is on the disk, and lets the same command complete."""
         launcher = subprocess.Popen(command(ranks, "run", config), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         self.wait_for_journal(launcher, 4000)  # the beginnings take less, one sample's tokens and times more
-        self.assertIsNone(launcher.poll(), "it was done before it could be stopped")
-        os.kill(ranks_of(launcher)[number], signal.SIGTERM)
+        self.assertTrue(send(signal.SIGTERM, launcher, number), "it was done before it could be stopped")
         err = launcher.communicate(timeout=60)[1]
         self.assertEqual(launcher.returncode, STOPPED_EARLY, err)
         self.assertLess(self.readable(), 40, "the experiment ended before the signal was noticed")

@@ -50,6 +50,10 @@ def check_tables(file):
                 assert len(set(lengths.values())) == 1 and min(lengths.values()) > 0, lengths
             assert set(h5py.check_enum_dtype(stage["steps/kind"].dtype)) == {"prefill", "draft", "verify"}
 
+    telemetry = {name: column[:].tolist() for name, column in file["telemetry"].items()}
+    assert telemetry["experiment"] == [0, 0, 0, 1, 1, 1, 2, 2, 2] and telemetry["rank"] == 3 * [0, 1, 2], telemetry
+    assert {len(column) for column in telemetry.values()} == {9}, telemetry
+
     def is_compressed(name, item):
         if isinstance(item, h5py.Dataset) and item.size:
             assert item.chunks and item.shuffle and item.compression == "gzip", name
@@ -59,7 +63,7 @@ def check_tables(file):
 
 def main():
     with h5py.File(sys.argv[1]) as file, open(sys.argv[2]) as lines:
-        assert file.attrs["filetype"] == "pipespec results" and file.attrs["version"].tolist() == [1, 1]
+        assert file.attrs["filetype"] == "pipespec results" and file.attrs["version"].tolist() == [1, 2]
         assert file.attrs["seed"] == 2**64 - 1 and len(file.attrs["configuration_hash"]) == 16
         assert list(file["attempts/0"].attrs["hosts"]) == ["node1", "node2", "node2"]
         expected = [json.loads(line) for line in lines]

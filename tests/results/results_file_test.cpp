@@ -3,8 +3,10 @@
 
 #include <gmock/gmock.h>
 
+#include <cmath>
 #include <cstdlib>
 #include <fstream>
+#include <limits>
 
 #include "core/error.hpp"
 #include "results/export.hpp"
@@ -31,6 +33,21 @@ TEST(ResultsFile, gives_every_field_back) {
   const Results results = Maker(2).results(three_experiments("out"));
   write_results_file(scratch.path() / "results.h5", results);
   expect_equal(read_results_file(scratch.path() / "results.h5"), results);
+}
+
+TEST(ResultsFile, an_energy_that_the_hardware_does_not_tell_stays_unknown) {
+  const ScratchDirectory scratch;
+  Results results;
+  results.configuration = three_experiments(scratch.path() / "out");
+  results.attempts = {Maker(1).provenance()};
+  results.telemetry = {Maker(1).telemetry(0, 0)};
+  results.telemetry[0].energy = std::numeric_limits<double>::quiet_NaN();
+  write_journals(results);
+  write_results_file(scratch.path() / "results.h5", read_journals(scratch.path() / "out"));
+  const Results read = read_results_file(scratch.path() / "results.h5");
+  ASSERT_EQ(read.telemetry.size(), 1u);
+  EXPECT_TRUE(std::isnan(read.telemetry[0].energy));
+  EXPECT_EQ(read.telemetry[0].cpu_seconds, results.telemetry[0].cpu_seconds);
 }
 
 TEST(ResultsFile, of_a_run_without_a_sample_is_readable) {

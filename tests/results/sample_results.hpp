@@ -81,9 +81,17 @@ class Maker {
     return completed;
   }
 
+  TelemetryRecord telemetry(int experiment, int rank) {
+    TelemetryRecord telemetry{0, experiment, rank, seconds(), 0, seconds(), integer(), seconds(), -seconds()};
+    telemetry.end = telemetry.begin + seconds();
+    return telemetry;
+  }
+
   Provenance provenance() {
     Provenance provenance = provenance_of_build();
     provenance.mpi = "Open MPI 4.1.4";
+    provenance.cuda = "CUDA 13.0, cuBLAS 13.0.2, 4 devices";
+    provenance.nccl = "2.28.3";
     provenance.slurm_job = "123.0";
     provenance.hosts = {"node1", "node2", "node2"};
     provenance.devices = {"AVX2", "AVX-512", "AVX-512"};
@@ -105,6 +113,8 @@ class Maker {
       for (const auto& [task, index] : {std::pair{0, 0}, {0, 1}, {1, 0}, {2, 4}, {2, 7}})
         results.samples.push_back(completed(config, {experiment, task, index}, SequenceId{sequence++}));
     results.samples[6].stages[1].reset();
+    for (int experiment = 0; experiment < 3; ++experiment)
+      for (int rank = 0; rank < 3; ++rank) results.telemetry.push_back(telemetry(experiment, rank));
     return results;
   }
 
@@ -126,12 +136,14 @@ inline void write_journals(const Results& results) {
       if (completed.stages[stage]) ranks[below + stage].add(*completed.stages[stage], completed.sequence);
     ranks[2].add(completed.sample, completed.sequence);
   }
+  for (const TelemetryRecord& telemetry : results.telemetry) ranks[2].add(telemetry);
   for (Journal& journal : ranks) journal.commit();
 }
 
 inline void expect_equal(const Results& actual, const Results& expected) {
   EXPECT_EQ(config::to_yaml(actual.configuration), config::to_yaml(expected.configuration));
   EXPECT_EQ(actual.attempts, expected.attempts);
+  EXPECT_EQ(actual.telemetry, expected.telemetry);
   ASSERT_EQ(actual.samples.size(), expected.samples.size());
   for (std::size_t i = 0; i < actual.samples.size(); ++i) {
     const CompletedSample &a = actual.samples[i], &e = expected.samples[i];
