@@ -18,6 +18,7 @@ decoding::StageOptions stage_options(const Participant& participant, const confi
           .schedule = is_synchronous ? decoding::Schedule::synchronous : decoding::Schedule::pipelined,
           // A round's drafts grow by at most one own token a stage, and all of them are verified in one pass.
           .window = is_synchronous ? experiment.lookahead + stages : experiment.window,
+          .max_rows = model::Transformer::chunk_rows,
           .max_ahead = experiment.max_ahead,
           .lookahead = experiment.lookahead,
           .has_model = participant.job.stage().drafter == config::DrafterKind::model,
@@ -57,7 +58,7 @@ SequenceId run_experiment(const Participant& participant, int index, pipeline::S
   parts.queue = queue;
   const Sampling& sampling = job.config.generation.sampling;
   parts.recent_tokens = sampling.is_penalised() ? sampling.repetition_window : 0;
-  parts.sequences_in_flight = job.config.sequences_in_flight;
+  parts.sequences_in_flight = experiment.sequences_in_flight;
   parts.newest = newest;
   parts.on_trace = std::move(on_trace);
   parts.on_poll = on_poll;

@@ -80,7 +80,7 @@ model::ModelOptions model_options(const config::RunConfig& config, const config:
   return {.weights = weight_format(stage.weights),
           .kv_cache = kv_type(stage.kv_cache),
           .layers = stage.layers.value_or(std::vector<int>()),
-          .slots = config.sequences_in_flight,
+          .slots = config::most_sequences_in_flight(config),
           .context = context,
           .threads = std::max(1, stage.threads),
           .sampling = config.generation.sampling};

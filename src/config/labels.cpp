@@ -7,8 +7,6 @@
 namespace pipespec::config {
 namespace {
 
-constexpr int most_detailed = 2;
-
 std::string describe(const ExperimentConfig& experiment, const std::vector<StageConfig>& stages, int detail) {
   std::string label(name(experiment.strategy));
   if (detail >= 1 && experiment.strategy != Strategy::autoregressive)
@@ -18,12 +16,17 @@ std::string describe(const ExperimentConfig& experiment, const std::vector<Stage
     label += fmt::format(" lookahead {}", experiment.lookahead);
   if (detail >= 2 && experiment.strategy == Strategy::pipespec)
     label += fmt::format(" window {} ahead {}", experiment.window, experiment.max_ahead);
+  if (detail >= 3) label += fmt::format(" in flight {}", experiment.sequences_in_flight);
   return label;
 }
 
 }  // namespace
 
 void fill_in_labels(std::vector<ExperimentConfig>& experiments, const std::vector<StageConfig>& stages) {
+  const bool in_flight_differs = std::ranges::any_of(experiments, [&](const ExperimentConfig& experiment) {
+    return experiment.sequences_in_flight != experiments.front().sequences_in_flight;
+  });
+  const int most_detailed = in_flight_differs ? 3 : 2;
   std::vector<std::string> labels;
   for (const ExperimentConfig& experiment : experiments) {
     std::string label = experiment.label;

@@ -19,6 +19,7 @@ namespace {
 constexpr int max_positions = 1 << 24;
 constexpr int max_ranks = 1 << 12;
 constexpr int max_rows = 1 << 10;
+constexpr int max_sequences = 1 << 10;
 
 int integer(const Reader& reader, int least, int most) {
   return static_cast<int>(reader.integer(least, most));
@@ -254,9 +255,11 @@ std::vector<int> read_chain(const Reader& experiment, Strategy strategy, const s
   return chain;
 }
 
-ExperimentConfig read_experiment(const Reader& reader, const std::vector<StageConfig>& stages) {
-  reader.require_keys({"strategy", "label", "stages", "lookahead", "window", "max_ahead"});
+/// `in_flight`: sequences, where the experiment does not say.
+ExperimentConfig read_experiment(const Reader& reader, const std::vector<StageConfig>& stages, int in_flight) {
+  reader.require_keys({"strategy", "label", "stages", "lookahead", "window", "max_ahead", "sequences_in_flight"});
   ExperimentConfig experiment;
+  experiment.sequences_in_flight = in_flight;
   experiment.where = reader.where();
   experiment.strategy = reader.at("strategy", "it says how to decode").choice(strategy_choices);
   if (experiment.strategy != Strategy::speculative) refuse_keys(reader, {"lookahead"}, "strategy: speculative");
@@ -265,6 +268,7 @@ ExperimentConfig read_experiment(const Reader& reader, const std::vector<StageCo
   read_integer(reader, "lookahead", 1, max_rows, experiment.lookahead);
   read_integer(reader, "window", 1, max_rows, experiment.window);
   read_integer(reader, "max_ahead", 1, max_positions, experiment.max_ahead);
+  read_integer(reader, "sequences_in_flight", 1, max_sequences, experiment.sequences_in_flight);
   if (const auto label = reader.find("label")) {
     experiment.label = label->text();
     if (experiment.label.size() > 60 || experiment.label != printable(experiment.label))
@@ -274,10 +278,11 @@ ExperimentConfig read_experiment(const Reader& reader, const std::vector<StageCo
   return experiment;
 }
 
-std::vector<ExperimentConfig> read_experiments(const Reader& list, const std::vector<StageConfig>& stages) {
+std::vector<ExperimentConfig> read_experiments(const Reader& list, const std::vector<StageConfig>& stages,
+                                               int in_flight) {
   std::vector<ExperimentConfig> experiments;
   const std::vector<Reader> items = list.items();
-  for (const Reader& item : items) experiments.push_back(read_experiment(item, stages));
+  for (const Reader& item : items) experiments.push_back(read_experiment(item, stages, in_flight));
   fill_in_labels(experiments, stages);
   for (std::size_t i = 0; i < experiments.size(); ++i) {
     const auto twin = std::ranges::find(experiments, experiments[i].label, &ExperimentConfig::label);
@@ -308,11 +313,12 @@ RunConfig read_run(const Reader& root) {
   config.stages = read_stages(root.at("stages", "the models, from the cheapest drafter to the target"),
                               models ? models->text() : "");
   config.replicas = read_only_one(root, "replicas");
-  config.sequences_in_flight = read_only_one(root, "sequences_in_flight");
+  read_integer(root, "sequences_in_flight", 1, max_sequences, config.sequences_in_flight);
   for (const Reader& task : root.at("tasks", "what to decode").items()) config.tasks.push_back(read_task(task));
   if (const auto generation = root.find("generation")) config.generation = read_generation(*generation);
   config.generation.sampling.seed = config.seed;
-  config.experiments = read_experiments(root.at("experiments", "which strategies to compare"), config.stages);
+  config.experiments = read_experiments(root.at("experiments", "which strategies to compare"), config.stages,
+                                        config.sequences_in_flight);
   if (const auto limits = root.find("limits")) config.limits = read_limits(*limits);
   return config;
 }

@@ -3,6 +3,7 @@
 
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <cctype>
 
 #include "config/choices.hpp"
@@ -74,7 +75,7 @@ std::string to_yaml(const RunConfig& config, const ExperimentConfig& experiment)
   if (experiment.strategy == Strategy::speculative) out += fmt::format(", lookahead: {}", experiment.lookahead);
   if (experiment.strategy == Strategy::pipespec)
     out += fmt::format(", window: {}, max_ahead: {}", experiment.window, experiment.max_ahead);
-  return out + "}";
+  return out + fmt::format(", sequences_in_flight: {}}}", experiment.sequences_in_flight);
 }
 
 /// Everything that decides what is measured.
@@ -111,6 +112,10 @@ std::string hash(const RunConfig& config) {
   std::uint64_t state = 0xcbf29ce484222325u;  // FNV-1a, 64 bits
   for (const char c : measured_part(config)) state = (state ^ static_cast<unsigned char>(c)) * 0x100000001b3u;
   return fmt::format("{:016x}", state);
+}
+
+int most_sequences_in_flight(const RunConfig& config) {
+  return std::ranges::max(config.experiments, {}, &ExperimentConfig::sequences_in_flight).sequences_in_flight;
 }
 
 std::vector<std::string> stage_names(const RunConfig& config, const ExperimentConfig& experiment) {

@@ -74,6 +74,7 @@ struct ExperimentConfig {
   int lookahead = 8;        ///< speculative: tokens proposed in a round
   int window = 16;          ///< pipespec: rows of a verify pass, at most
   int max_ahead = 64;       ///< pipespec: how far a view may run ahead of the stage above
+  int sequences_in_flight = 1;
   std::string where;
 };
 
@@ -90,7 +91,7 @@ struct RunConfig {
   Backend backend = Backend::host;
   std::vector<StageConfig> stages;  ///< from the cheapest drafter to the target
   int replicas = 1;
-  int sequences_in_flight = 1;
+  int sequences_in_flight = 1;  ///< decoded at once by a pipeline, where an experiment does not say otherwise
   std::vector<TaskConfig> tasks;
   GenerationConfig generation;
   std::vector<ExperimentConfig> experiments;
@@ -112,6 +113,9 @@ std::string to_yaml(const RunConfig& config);
 /// Sixteen hex digits, equal for two configurations that produce the same samples under the same measurement: a hash of
 /// to_yaml without `output` and `limits`, so that a run may be moved, or continued under another time limit.
 std::string hash(const RunConfig& config);
+
+/// Of all experiments, so that the models have room for each.
+int most_sequences_in_flight(const RunConfig& config);
 
 /// "ngram", "draft", "target": the names of an experiment's chain.
 std::vector<std::string> stage_names(const RunConfig& config, const ExperimentConfig& experiment);

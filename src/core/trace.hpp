@@ -12,15 +12,15 @@ namespace pipespec {
 
 /// What a forward pass was for.
 enum class StepKind : std::uint8_t {
-  prefill,  ///< the first pass over a sequence; of a prompt that began like an earlier one, over the rest of it
+  prefill,  ///< rows of the prompt, a piece of it where it is long; those behind what is left of an earlier prompt
   draft,    ///< decoded without drafts of a stage below
   verify,   ///< checked drafts of the stage below
 };
 
-/// One forward pass (for a drafter without a model: one proposal).
+/// What one sequence had of a forward pass (for a drafter without a model: of its guesses at one go).
 struct StepRecord {
   SequenceId sequence;
-  double begin = 0, end = 0;
+  double begin = 0, end = 0;  ///< of the pass
   Position position = 0;      ///< of the first row computed
   std::int32_t rows = 0;      ///< rows computed: view tokens not yet in the KV cache, and drafts
   std::int32_t offered = 0;   ///< drafts among the rows
@@ -28,6 +28,7 @@ struct StepRecord {
   std::int32_t appended = 0;  ///< tokens appended to the view
   std::int32_t wasted = 0;    ///< rows discarded, because a correction had voided them or a draft was wrong
   StepKind kind = StepKind::draft;
+  std::int32_t pass = 0;  ///< number of the forward pass at its stage, in its experiment; steps of one pass share it
   friend bool operator==(const StepRecord&, const StepRecord&) = default;
 };
 

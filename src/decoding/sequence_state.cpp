@@ -43,7 +43,7 @@ void SequenceState::receive(const Tokens& message) {
       break;
     }
   }
-  if (message.tokens.empty() && message.position == length()) is_below_silent_ = true;
+  if (message.tokens.empty()) silent_at_ = received_;
   if (is_synchronous() && message.round == confirmed()) grant_turn(message.round);
   flush();
 }
@@ -84,29 +84,40 @@ void SequenceState::receive(const Progress& message) {
 void SequenceState::reuse(Position positions) {
   expect(kv_length_ == 0 && !outstanding_, "a cache is taken over before any work");
   expect(positions >= 0 && positions < prompt_length_, "the last token of the prompt is computed");
-  kv_length_ = reused_ = positions;
+  kv_length_ = positions;
 }
 
-std::optional<Work> SequenceState::next_work() {
-  if (!has_work()) return std::nullopt;
+std::optional<Candidate> SequenceState::candidate() const {
   const bool fills_cache = may_fill_cache();
+  if (!fills_cache && !may_step()) return std::nullopt;
+  if (!options_->has_model) return Candidate{.sequence = sequence_};
+  return Candidate{.sequence = sequence_,
+                   .rows = (fills_cache ? prompt_length_ - 1 : length()) - kv_length_,
+                   .drafts = fills_cache ? 0 : drafts_to_check(),
+                   .is_prefill = kv_length_ < prompt_length_,
+                   .expects_drafts = expects_drafts()};
+}
+
+std::optional<Work> SequenceState::next_work(const StepLimits& limits) {
+  const std::optional<Candidate> step = candidate();
+  if (!step) return std::nullopt;
   outstanding_ = true;
   is_outdated_ = false;
   if (!options_->has_model) return Proposal{sequence_, length(), room()};
-  Pass pass = next_pass();
-  if (fills_cache) {
-    pass.tokens.resize(length() - 1 - kv_length_);
-    pass.drafts = pass.outputs = 0;
-  }
-  return pass;
+  return next_pass({.rows = std::min(limits.rows, step->rows), .drafts = std::min(limits.drafts, step->drafts)});
 }
 
-Pass SequenceState::next_pass() const {
-  Pass pass{.sequence = sequence_, .begin = kv_length_, .tokens = {}, .drafts = drafts_to_check()};
-  pass.tokens.assign(view_.begin() + kv_length_, view_.end());
-  pass.tokens.insert(pass.tokens.end(), draft_.begin(), draft_.begin() + pass.drafts);
-  pass.outputs = pass.drafts + 1;
-  pass.kind = kv_length_ == reused_ ? StepKind::prefill : pass.drafts > 0 ? StepKind::verify : StepKind::draft;
+/// Without outputs where the rows end before the view does.
+Pass SequenceState::next_pass(const StepLimits& size) const {
+  expect(size.rows > 0 && size.drafts >= 0, "a pass has rows");
+  const auto first = view_.begin() + kv_length_;
+  Pass pass{.sequence = sequence_, .begin = kv_length_, .tokens = {first, first + size.rows}, .outputs = 0};
+  if (first + size.rows == view_.end()) {
+    pass.drafts = size.drafts;
+    pass.outputs = size.drafts + 1;
+    pass.tokens.insert(pass.tokens.end(), draft_.begin(), draft_.begin() + size.drafts);
+  }
+  pass.kind = kv_length_ < prompt_length_ ? StepKind::prefill : pass.drafts > 0 ? StepKind::verify : StepKind::draft;
   return pass;
 }
 
@@ -183,8 +194,8 @@ bool SequenceState::is_synchronous() const {
 int SequenceState::room() const {
   const int to_limit = max_length_ - length();
   if (options_->is_target()) return to_limit;
-  if (is_synchronous())
-    return options_->is_first() ? std::min(to_limit, round_ + options_->lookahead - length()) : to_limit;
+  // Every stage may add one token of its own to a round's.
+  if (is_synchronous()) return std::min(to_limit, round_ + options_->lookahead + options_->index.value - length());
   return std::min(to_limit, acknowledged_ + options_->max_ahead - length());
 }
 
@@ -196,16 +207,15 @@ bool SequenceState::may_step() const {
 
 /// Synchronous schedule: all but the last row of the prompt, while the stages below draft.
 bool SequenceState::may_fill_cache() const {
-  return is_synchronous() && !options_->is_first() && !turn_ && !outstanding_ && kv_length_ == reused_ &&
-         length() > kv_length_ + 1;
+  return is_synchronous() && !options_->is_first() && !turn_ && !outstanding_ && kv_length_ + 1 < prompt_length_;
 }
 
-bool SequenceState::has_work() const {
-  return may_step() || may_fill_cache();
-}
-
+/// Not where the stage below has said that it has no guess, until it is told more than it has sent itself.
 bool SequenceState::expects_drafts() const {
-  return !is_synchronous() && !options_->is_first() && may_step() && draft_.empty() && !is_below_silent_;
+  if (is_synchronous() || options_->is_first()) return false;
+  const Position known = std::max(received_, length());
+  const bool has_ended = !draft_.empty() && is_end_token(draft_.back());
+  return known != silent_at_ && known < max_length_ && !has_ended;
 }
 
 /// A draft is only worth a row if its successor can be committed: none after an end token, none at the limit.
@@ -227,7 +237,6 @@ void SequenceState::adopt(Position from, std::span<const Token> tokens) {
   view_.insert(view_.end(), tokens.begin(), tokens.end());
   is_outdated_ = true;
   is_exhausted_ = false;
-  is_below_silent_ = false;
   kv_length_ = std::min(kv_length_, from);
   if (options_->is_first()) return;
   if (is_rollback) {
@@ -249,6 +258,7 @@ void SequenceState::send_correction(Position from) {
   outgoing_.push_back(
       {options_->below(), Correction{sequence_, epoch_in_, from, confirmed(), {view_.begin() + from, view_.end()}}});
   draft_.clear();
+  silent_at_ = -1;
   received_ = reported_ = length();
   reported_confirmed_ = confirmed();
 }
@@ -307,12 +317,12 @@ std::uint64_t SequenceState::digest() const {
   Digest digest;
   digest.add(view_);
   digest.add(draft_);
-  for (const Position number : {sequence_.value, prompt_length_, max_length_, kv_length_, reused_, epoch_in_, received_,
-                                reported_, epoch_out_, sent_, acknowledged_, confirmed_, reported_confirmed_, round_}) {
+  for (const Position number :
+       {sequence_.value, prompt_length_, max_length_, kv_length_, epoch_in_, received_, silent_at_, reported_,
+        epoch_out_, sent_, acknowledged_, confirmed_, reported_confirmed_, round_}) {
     digest.add(number);
   }
-  for (const bool flag : {outstanding_, is_outdated_, is_exhausted_, is_below_silent_, turn_, stepped_})
-    digest.add(flag);
+  for (const bool flag : {outstanding_, is_outdated_, is_exhausted_, turn_, stepped_}) digest.add(flag);
   return digest.value();
 }
 

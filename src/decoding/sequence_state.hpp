@@ -26,7 +26,8 @@ struct StageOptions {
   StageIndex index;
   int stages = 1;
   Schedule schedule = Schedule::pipelined;
-  int window = 16;        ///< rows of a pass that may want outputs: at most window - 1 drafts
+  int window = 16;        ///< rows of a sequence that may want outputs in a pass: at most window - 1 drafts
+  int max_rows = 128;     ///< of a pass over all its sequences; longer prompts are computed in several passes
   int max_ahead = 64;     ///< a stage pauses when its view is this far past the length known of the stage above
   int lookahead = 8;      ///< synchronous: tokens that stage 0 drafts a round
   bool has_model = true;  ///< false: stage 0 proposes tokens without a forward pass
@@ -62,12 +63,12 @@ class SequenceState {
   void receive(const Correction& message);
   void receive(const Progress& message);
 
-  /// What to compute next; nothing while work is outstanding, or while the stage waits (protocol.md "Flow control").
-  std::optional<Work> next_work();
-  bool has_work() const;
+  /// The step that could be taken now; none while work is outstanding, or while the stage waits (protocol.md "Flow
+  /// control").
+  std::optional<Candidate> candidate() const;
 
-  /// Whether a step now would go without drafts although the stage below may still answer to the present view.
-  bool expects_drafts() const;
+  /// What to compute next: the candidate, within limits.
+  std::optional<Work> next_work(const StepLimits& limits = {});
 
   /// Takes the result of the outstanding work. Messages that arrived meanwhile have been received before.
   /// `outputs` [pass.outputs]: the model's token after each of the last rows.
@@ -97,9 +98,10 @@ class SequenceState {
   bool is_synchronous() const;
   bool may_step() const;
   bool may_fill_cache() const;
+  bool expects_drafts() const;
   int room() const;
   int drafts_to_check() const;
-  Pass next_pass() const;
+  Pass next_pass(const StepLimits& size) const;
   void adopt(Position from, std::span<const Token> tokens);
   void send_correction(Position from);
   void raise_confirmed(Position confirmed);
@@ -117,19 +119,18 @@ class SequenceState {
   std::vector<Token> view_;
   std::vector<Token> draft_;
   Position kv_length_ = 0;
-  Position reused_ = 0;  // of kv_length_, what was there before the first pass
   bool outstanding_ = false;
-  bool is_outdated_ = false;      // the view has changed since the outstanding work was handed out
-  bool is_exhausted_ = false;     // a drafter without a model has no guess for this view
-  bool is_below_silent_ = false;  // the stage below has said so
+  bool is_outdated_ = false;   // the view has changed since the outstanding work was handed out
+  bool is_exhausted_ = false;  // a drafter without a model has no guess for this view
 
-  Epoch epoch_in_ = 0;     // corrections sent to the stage below
-  Position received_;      // length of the stream of the stage below in the present epoch
-  Position reported_;      // length of the own view last told to the stage below
-  Epoch epoch_out_ = 0;    // last correction processed from the stage above
-  Position sent_;          // length streamed to the stage above in the present epoch
-  Position acknowledged_;  // last length known of the stage above
-  Position confirmed_;     // leading tokens known to be the target's
+  Epoch epoch_in_ = 0;       // corrections sent to the stage below
+  Position received_;        // length of the stream of the stage below in the present epoch
+  Position silent_at_ = -1;  // the length of that stream at which the stage below had no guess how it goes on
+  Position reported_;        // length of the own view last told to the stage below
+  Epoch epoch_out_ = 0;      // last correction processed from the stage above
+  Position sent_;            // length streamed to the stage above in the present epoch
+  Position acknowledged_;    // last length known of the stage above
+  Position confirmed_;       // leading tokens known to be the target's
   Position reported_confirmed_;
 
   // Synchronous schedule.

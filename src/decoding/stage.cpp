@@ -1,5 +1,6 @@
 #include "decoding/stage.hpp"
 
+#include <algorithm>
 #include <type_traits>
 #include <utility>
 
@@ -8,11 +9,18 @@
 
 namespace pipespec::decoding {
 
+namespace {
+
+constexpr int share_of_prompts = 4;  ///< one of so many rows of a pass is kept for prompts, and one at least
+
+}  // namespace
+
 Stage::Stage(StageOptions options, SequenceId newest)
     : options_(std::make_shared<const StageOptions>(std::move(options))), newest_(newest) {
   expect(options_->stages >= 1 && options_->index.value >= 0 && options_->index.value < options_->stages,
          "a stage has a place in its chain");
   expect(options_->window >= 1 && options_->max_ahead >= 1 && options_->lookahead >= 1, "limits are positive");
+  expect(options_->max_rows >= 2, "a pass has a row for a text and one for a prompt");
   expect(options_->has_model || (options_->is_first() && !options_->is_target()),
          "only stage 0 drafts without a model");
   if (!options_->is_first()) open_peers_.insert(options_->below());
@@ -106,26 +114,65 @@ void Stage::receive(StageIndex from, const Message& message) {
       message);
 }
 
-/// Round robin: the search begins behind the sequence that was served last.
-std::optional<SequenceId> Stage::next_sequence() const {
-  auto entry = sequences_.upper_bound(served_);
-  for (std::size_t i = 0; i < sequences_.size(); ++i, ++entry) {
-    if (entry == sequences_.end()) entry = sequences_.begin();
-    if (entry->second.has_work()) return entry->first;
+/// Round robin: from behind the sequence that was served last.
+std::vector<Candidate> Stage::candidates() const {
+  std::vector<Candidate> all;
+  const auto first = sequences_.upper_bound(served_);
+  const auto add = [&](auto begin, auto end) {
+    for (auto entry = begin; entry != end; ++entry) {
+      if (const auto candidate = entry->second.candidate()) all.push_back(*candidate);
+    }
+  };
+  add(first, sequences_.end());
+  add(sequences_.begin(), first);
+  return all;
+}
+
+std::vector<Work> Stage::next_work() {
+  std::vector<Choice> choices;
+  for (const Candidate& candidate : candidates()) choices.push_back({candidate.sequence, candidate.drafts});
+  return next_work(choices);
+}
+
+std::vector<Work> Stage::next_work(std::span<const Choice> choices) {
+  return options_->has_model ? next_pass(choices) : next_proposals(choices);
+}
+
+std::vector<Work> Stage::next_proposals(std::span<const Choice> choices) {
+  std::vector<Work> work;
+  for (const Choice& choice : choices) work.push_back(sequences_.at(choice.sequence).next_work().value());
+  return work;
+}
+
+std::vector<Work> Stage::next_pass(std::span<const Choice> choices) {
+  std::vector<Work> pass;
+  std::vector<std::pair<Candidate, int>> texts, prompts;  // with the drafts to check
+  for (const Choice& choice : choices) {
+    const Candidate candidate = sequences_.at(choice.sequence).candidate().value();
+    (candidate.is_prefill ? prompts : texts).emplace_back(candidate, std::min(choice.drafts, candidate.drafts));
   }
-  return std::nullopt;
-}
+  const auto take = [&](const Candidate& candidate, const StepLimits& limits) {
+    pass.push_back(sequences_.at(candidate.sequence).next_work(limits).value());
+    return static_cast<int>(std::get<Pass>(pass.back()).tokens.size());
+  };
 
-std::optional<Work> Stage::next_work() {
-  const auto sequence = next_sequence();
-  if (!sequence) return std::nullopt;
-  served_ = *sequence;
-  return sequences_.at(*sequence).next_work();
-}
-
-bool Stage::expects_drafts() const {
-  const auto sequence = next_sequence();
-  return sequence && sequences_.at(*sequence).expects_drafts();
+  int room = options_->max_rows;
+  int kept = 0;  // for prompts
+  for (const auto& [candidate, drafts] : prompts)
+    kept = std::min(std::max(1, room / share_of_prompts), kept + candidate.rows);
+  for (const auto& [candidate, drafts] : texts) {
+    const bool is_first = pass.empty();
+    if (candidate.rows > room - kept && !is_first) break;
+    room -=
+        take(candidate, {.rows = room - kept, .drafts = std::min(drafts, std::max(0, room - kept - candidate.rows))});
+    served_ = candidate.sequence;
+  }
+  std::ranges::sort(prompts, {}, [](const auto& prompt) { return prompt.first.sequence; });
+  for (const auto& [candidate, drafts] : prompts) {
+    if (room == 0) break;
+    room -= take(candidate, {.rows = room, .drafts = std::min(drafts, std::max(0, room - candidate.rows))});
+  }
+  return pass;
 }
 
 template <class W>

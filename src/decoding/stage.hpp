@@ -24,11 +24,18 @@ struct Ended {
   LinkStatistics statistics;
 };
 
-/// Routes messages to the sequences and hands out work, fairly, one piece at a time. The target's stage also starts and
-/// finishes sequences. Pure like SequenceState; drivers (the MPI runtime, a simulator, tests) call
+/// What the driver chooses for a candidate.
+struct Choice {
+  SequenceId sequence;
+  int drafts = 0;  ///< to check, at most
+};
+
+/// Routes messages to the sequences and hands out work, fairly, for as many sequences at once as a pass has rows for.
+/// The target's stage also starts and finishes sequences. Pure like SequenceState; drivers (the MPI runtime, a
+/// simulator, tests) call
 ///
 ///     receive(…) for every message that has arrived; next_work(); compute; receive(…) what arrived meanwhile;
-///     complete(…)
+///     complete(…) each
 ///
 /// and deliver take_outgoing() in order, per receiver. Not thread-safe.
 class Stage {
@@ -53,13 +60,16 @@ class Stage {
   /// SequenceState::reuse of a live sequence.
   void reuse(SequenceId sequence, Position positions);
 
-  /// The next pass or proposal; none while every sequence waits or has outstanding work.
-  std::optional<Work> next_work();
+  /// The steps that could be taken now, in turn.
+  std::vector<Candidate> candidates() const;
 
-  /// Whether next_work() would be a step without drafts although the stage below may still answer to what it was told.
-  /// A driver that knows how soon may hold next_work() back for so long. The answer of a stage that has no guess
-  /// counts.
-  bool expects_drafts() const;
+  /// The next forward pass: the rows of the chosen candidates (all of them, with all their drafts), in turn, up to
+  /// `max_rows`. Of a stage without a model, a proposal for each. Empty if there is none, or while work is outstanding.
+  ///
+  /// Whoever the bound leaves out is the first in the next pass. A part of the rows is kept for prompts, the oldest
+  /// first, which take what they can get: a long prompt neither stalls the others for long nor waits for ever.
+  std::vector<Work> next_work(std::span<const Choice> choices);
+  std::vector<Work> next_work();
 
   /// Takes a result; work of a sequence that has ended meanwhile is void.
   StepResult complete(const Pass& pass, std::span<const Token> outputs);
@@ -97,12 +107,13 @@ class Stage {
   template <class W>
   StepResult complete_work(const W& work, std::span<const Token> tokens);
   void collect(SequenceState& state);
-  std::optional<SequenceId> next_sequence() const;
+  std::vector<Work> next_proposals(std::span<const Choice> choices);
+  std::vector<Work> next_pass(std::span<const Choice> choices);
 
   std::shared_ptr<const StageOptions> options_;
   std::map<SequenceId, SequenceState> sequences_;
   SequenceId newest_;     // the newest sequence that was started; ids begin at 1
-  SequenceId served_{0};  // the sequence that got work last
+  SequenceId served_{0};  // the last of those in turn that were served
   std::vector<Outgoing> outgoing_;
   std::vector<Ended> ended_;
   // A neighbour's messages may overtake the Start of their sequence, which comes from the target: they wait for it

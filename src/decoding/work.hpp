@@ -1,6 +1,7 @@
 /// What a stage asks its device to compute, and what came of it.
 #pragma once
 
+#include <limits>
 #include <optional>
 #include <variant>
 #include <vector>
@@ -10,7 +11,22 @@
 
 namespace pipespec::decoding {
 
-/// One forward pass of a model over one sequence.
+/// A step that a sequence could take now.
+struct Candidate {
+  SequenceId sequence;
+  int rows = 0;                 ///< of the view, which a pass has to compute; 0 for a drafter without a model
+  int drafts = 0;               ///< of the stage below that are worth a row: what follows them can be committed
+  bool is_prefill = false;      ///< the rows begin in the prompt
+  bool expects_drafts = false;  ///< the stage below may still send drafts that follow those at hand
+};
+
+/// The most that a step may take.
+struct StepLimits {
+  int rows = std::numeric_limits<int>::max();    ///< of the view; where it has more, the step only fills the cache
+  int drafts = std::numeric_limits<int>::max();  ///< checked beside them
+};
+
+/// The rows of one sequence in a forward pass of a model.
 struct Pass {
   SequenceId sequence;
   Position begin = 0;         ///< position of the first row; equals the sequence's kv_length
@@ -29,6 +45,10 @@ struct Proposal {
 };
 
 using Work = std::variant<Pass, Proposal>;
+
+inline SequenceId sequence_of(const Work& work) {
+  return std::visit([](const auto& w) { return w.sequence; }, work);
+}
 
 /// What a completed pass or proposal did to the stage's view.
 struct StepResult {

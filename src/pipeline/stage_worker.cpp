@@ -71,8 +71,13 @@ void StageWorker::send_messages() {
 
 // -------------------------------------------------------------------------------------------------------- work
 
+/// Whether nobody has drafts and everybody still may get some.
 bool StageWorker::waits_for_drafts() {
-  if (stage_.expects_drafts()) return patience_.holds_back(parts_.clock->now());
+  const std::vector<Candidate> candidates = stage_.candidates();
+  const bool all_wait = !candidates.empty() && std::ranges::all_of(candidates, [](const Candidate& candidate) {
+    return candidate.drafts == 0 && candidate.expects_drafts && !candidate.is_prefill;
+  });
+  if (all_wait) return patience_.holds_back(parts_.clock->now());
   patience_.answered(parts_.clock->now());
   return false;
 }
@@ -80,60 +85,87 @@ bool StageWorker::waits_for_drafts() {
 bool StageWorker::step() {
   admit();
   if (waits_for_drafts()) return false;
-  const std::optional<Work> work = stage_.next_work();
-  if (!work) return false;
-  if (const Pass* pass = std::get_if<Pass>(&*work)) {
-    const StepResult result = run_pass(*pass);
-    if (stage_.options().is_target()) commit(pass->sequence, result);
+  const std::vector<Work> work = stage_.next_work();
+  if (work.empty()) return false;
+  if (stage_.options().has_model) {
+    run_pass(work);
   } else {
-    run_proposal(std::get<Proposal>(*work));
+    run_proposals(work);
   }
   send_messages();
   return true;
 }
 
-StepResult StageWorker::run_pass(const Pass& pass) {
+void StageWorker::run_pass(std::span<const Work> work) {
+  const double begin = parts_.clock->now();
+  compute(work);
+  const bool is_prefill =
+      std::ranges::any_of(work, [](const Work& step) { return std::get<Pass>(step).kind == StepKind::prefill; });
+  if (!is_prefill) patience_.passed(parts_.clock->now() - begin);
+  traces_.end_pass(begin);
+  receive_messages();  // what arrived during the pass counts before its results do
+  auto outputs = std::span<const Token>(outputs_);
+  for (const Work& step : work) {
+    const Pass& pass = std::get<Pass>(step);
+    complete(pass, outputs.first(static_cast<std::size_t>(pass.outputs)));
+    outputs = outputs.subspan(static_cast<std::size_t>(pass.outputs));
+  }
+}
+
+/// All sequences of the pass at once.
+void StageWorker::compute(std::span<const Work> work) {
+  texts_.clear();
+  segments_.clear();
+  std::size_t outputs = 0;
+  for (const Work& step : work) {
+    segments_.push_back(segment_of(std::get<Pass>(step)));
+    outputs += static_cast<std::size_t>(segments_.back().outputs);
+    parts_.model->truncate(segments_.back().slot, segments_.back().begin);
+  }
+  outputs_.resize(outputs);
+  parts_.model->forward(segments_, outputs_);
+}
+
+model::Segment StageWorker::segment_of(const Pass& pass) {
   const Place place = places_.at(pass.sequence);
-  parts_.model->truncate(place.slot, pass.begin);
-  outputs_.resize(pass.outputs);
-  const double begin = parts_.clock->now();
-  const model::Segment segment{place.slot,   pass.begin,  known_tokens(pass.tokens),
-                               pass.outputs, place.noise, recent_tokens(pass)};
-  parts_.model->forward({&segment, 1}, outputs_);
-  if (pass.kind != StepKind::prefill) patience_.passed(parts_.clock->now() - begin);
-  receive_messages();  // what arrived during the pass counts before its result does
-  StepResult result = stage_.complete(pass, outputs_);
-  traces_.record(pass, result, begin);
-  return result;
-}
-
-/// Tokens that only the target's vocabulary has are token 0 to a drafter: what it guesses behind them is poor, and
-/// never final.
-std::span<const Token> StageWorker::known_tokens(std::span<const Token> tokens) {
+  model::Segment segment{place.slot, pass.begin, pass.tokens, pass.outputs, place.noise, {}};
+  // Tokens that only the target's vocabulary has are token 0 to a drafter: what it guesses behind them is poor, and
+  // never final.
   const auto is_unknown = [size = parts_.model->vocabulary_size()](Token token) { return token >= size; };
-  if (stage_.options().is_target() || std::none_of(tokens.begin(), tokens.end(), is_unknown)) return tokens;
-  known_.assign(tokens.begin(), tokens.end());
-  std::replace_if(known_.begin(), known_.end(), is_unknown, Token{0});
-  return known_;
+  if (!stage_.options().is_target() && std::ranges::any_of(pass.tokens, is_unknown)) {
+    std::vector<Token>& known = texts_.emplace_back(pass.tokens);
+    std::ranges::replace_if(known, is_unknown, Token{0});
+    segment.tokens = known;
+  }
+  if (parts_.recent_tokens > 0) {
+    // With as many tokens before the pass as the repetition penalty of the first looks back at.
+    const auto before = stage_.find(pass.sequence)->view().first(static_cast<std::size_t>(pass.begin));
+    const auto needed = before.last(std::min(before.size(), static_cast<std::size_t>(parts_.recent_tokens)));
+    std::vector<Token>& recent = texts_.emplace_back(needed.begin(), needed.end());
+    recent.insert(recent.end(), pass.tokens.begin(), pass.tokens.end());
+    segment.recent = recent;
+  }
+  return segment;
 }
 
-/// The tokens of the pass with as many before them as the repetition penalty of the first looks back at.
-std::span<const Token> StageWorker::recent_tokens(const Pass& pass) {
-  if (parts_.recent_tokens == 0) return {};
-  const std::span<const Token> before = stage_.find(pass.sequence)->view().first(static_cast<std::size_t>(pass.begin));
-  const auto needed = before.last(std::min(before.size(), static_cast<std::size_t>(parts_.recent_tokens)));
-  recent_.assign(needed.begin(), needed.end());
-  recent_.insert(recent_.end(), pass.tokens.begin(), pass.tokens.end());
-  return recent_;
+void StageWorker::complete(const Pass& pass, std::span<const Token> outputs) {
+  const StepResult result = stage_.complete(pass, outputs);
+  traces_.record(pass, result);
+  if (stage_.options().is_target()) commit(pass.sequence, result);
 }
 
-StepResult StageWorker::run_proposal(const Proposal& proposal) {
+void StageWorker::run_proposals(std::span<const Work> work) {
   const double begin = parts_.clock->now();
-  const SequenceState* state = stage_.find(proposal.sequence);
-  const std::vector<Token> tokens = parts_.drafter->propose(state->view(), proposal.max_tokens);
-  StepResult result = stage_.complete(proposal, tokens);
-  traces_.record(proposal, result, begin);
-  return result;
+  std::vector<std::vector<Token>> guesses;
+  for (const Work& step : work) {
+    const Proposal& proposal = std::get<Proposal>(step);
+    guesses.push_back(parts_.drafter->propose(stage_.find(proposal.sequence)->view(), proposal.max_tokens));
+  }
+  traces_.end_pass(begin);
+  for (std::size_t i = 0; i < work.size(); ++i) {
+    const Proposal& proposal = std::get<Proposal>(work[i]);
+    traces_.record(proposal, stage_.complete(proposal, guesses[i]));
+  }
 }
 
 /// Gives every new sequence a slot of the cache before its first pass.

@@ -1,6 +1,7 @@
 /// The MPI runtime of one stage: moves its messages and runs its passes.
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <map>
 #include <optional>
@@ -59,10 +60,11 @@ class StageWorker {
   void abandon();
   bool step();
   bool waits_for_drafts();
-  decoding::StepResult run_pass(const decoding::Pass& pass);
-  std::span<const Token> known_tokens(std::span<const Token> tokens);
-  std::span<const Token> recent_tokens(const decoding::Pass& pass);
-  decoding::StepResult run_proposal(const decoding::Proposal& proposal);
+  void run_pass(std::span<const decoding::Work> work);
+  void compute(std::span<const decoding::Work> work);
+  model::Segment segment_of(const decoding::Pass& pass);
+  void complete(const decoding::Pass& pass, std::span<const Token> outputs);
+  void run_proposals(std::span<const decoding::Work> work);
   void commit(SequenceId sequence, const decoding::StepResult& result);
   void close_ended();
   void admit();
@@ -82,9 +84,9 @@ class StageWorker {
   std::vector<model::Slot> free_slots_;
   std::map<model::Slot, std::vector<Token>> kept_;  // the prompts whose keys and values the slots hold
   SequenceId admitted_;                             // the newest sequence that has a slot
-  std::vector<Token> outputs_;
-  std::vector<Token> known_;   // tokens of a pass, where a drafter does not know them all
-  std::vector<Token> recent_;  // the text up to the end of a pass
+  std::vector<model::Segment> segments_;            // of a pass
+  std::vector<Token> outputs_;                      // of a pass
+  std::deque<std::vector<Token>> texts_;            // that its segments refer to
   bool has_shut_down_ = false;
 };
 

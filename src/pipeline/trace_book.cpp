@@ -40,11 +40,20 @@ void TraceBook::record(const Message& message, Direction direction, StageIndex p
   open_[*sequence].messages.push_back(record);
 }
 
-void TraceBook::record(const Pass& pass, const StepResult& result, double begin) {
-  StepRecord step;
-  step.sequence = pass.sequence;
-  step.begin = begin;
-  step.end = clock_.now();
+void TraceBook::end_pass(double begin) {
+  ++pass_.pass;
+  pass_.begin = begin;
+  pass_.end = clock_.now();
+}
+
+StepRecord& TraceBook::add_step(SequenceId sequence) {
+  StepRecord& step = open_[sequence].steps.emplace_back(pass_);
+  step.sequence = sequence;
+  return step;
+}
+
+void TraceBook::record(const Pass& pass, const StepResult& result) {
+  StepRecord& step = add_step(pass.sequence);
   step.position = pass.begin;
   step.rows = static_cast<std::int32_t>(pass.tokens.size());
   step.offered = pass.drafts;
@@ -52,19 +61,14 @@ void TraceBook::record(const Pass& pass, const StepResult& result, double begin)
   step.appended = static_cast<std::int32_t>(result.appended.size());
   step.wasted = result.wasted;
   step.kind = pass.kind;
-  open_[pass.sequence].steps.push_back(step);
 }
 
-void TraceBook::record(const Proposal& proposal, const StepResult& result, double begin) {
+void TraceBook::record(const Proposal& proposal, const StepResult& result) {
   if (result.appended.empty()) return;  // nothing to say is no step
-  StepRecord step;
-  step.sequence = proposal.sequence;
-  step.begin = begin;
-  step.end = clock_.now();
+  StepRecord& step = add_step(proposal.sequence);
   step.position = proposal.length;
   step.appended = static_cast<std::int32_t>(result.appended.size());
   step.kind = StepKind::draft;
-  open_[proposal.sequence].steps.push_back(step);
 }
 
 StageTrace TraceBook::close(const Ended& ended) {

@@ -19,15 +19,21 @@ class TraceBook {
   TraceBook(StageIndex stage, const RunClock& clock) : stage_(stage), clock_(clock) {}
 
   void record(const decoding::Message& message, Direction direction, StageIndex peer);
-  void record(const decoding::Pass& pass, const decoding::StepResult& result, double begin);
-  void record(const decoding::Proposal& proposal, const decoding::StepResult& result, double begin);
+
+  /// A forward pass, or guesses at one go, has ended: the steps recorded until the next call are its.
+  void end_pass(double begin);
+  void record(const decoding::Pass& pass, const decoding::StepResult& result);
+  void record(const decoding::Proposal& proposal, const decoding::StepResult& result);
 
   /// The trace of a sequence that has ended; the book forgets it.
   StageTrace close(const decoding::Ended& ended);
 
  private:
+  StepRecord& add_step(SequenceId sequence);
+
   StageIndex stage_;
   const RunClock& clock_;
+  StepRecord pass_;  // what the steps of a pass have in common
   std::map<SequenceId, StageTrace> open_;
 };
 

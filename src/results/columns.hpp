@@ -38,7 +38,7 @@ inline constexpr std::tuple step_columns{
     column("position", &StepRecord::position), column("rows", &StepRecord::rows),
     column("offered", &StepRecord::offered),   column("accepted", &StepRecord::accepted),
     column("appended", &StepRecord::appended), column("wasted", &StepRecord::wasted),
-    column("kind", &StepRecord::kind)};
+    column("kind", &StepRecord::kind),         column("pass", &StepRecord::pass)};
 
 inline constexpr std::tuple message_columns{
     column("time", &MessageRecord::time),           column("kind", &MessageRecord::kind),

@@ -53,12 +53,14 @@ json to_table(const std::vector<Record>& records, const Columns& columns) {
   return table;
 }
 
+/// A column that the journal's version did not have yet keeps its default.
 template <class Record, class Columns>
 std::vector<Record> from_table(const json& table, const Columns& columns, SequenceId sequence) {
   Record first{};
   first.sequence = sequence;
   std::vector<Record> records(table.at(std::get<0>(columns).name).size(), first);
   for_each_column(columns, [&]<class Field>(const Column<Record, Field>& column) {
+    if (!table.contains(column.name)) return;
     const json& values = table.at(column.name);
     for (std::size_t i = 0; i < records.size(); ++i)
       records[i].*column.field = restored<Field>(values.at(i).template get<Stored<Field>>());

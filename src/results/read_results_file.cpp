@@ -37,10 +37,11 @@ std::vector<Stored<Field>> read_field(hid_t group, const char* name, std::size_t
   }
 }
 
-/// Reads a table; `record(row)` is where a row goes.
+/// Reads a table; `record(row)` is where a row goes. A column that the file's version did not have yet stays as it is.
 template <class Record, class Columns, class Where>
 void read_table(hid_t group, const Columns& columns, std::size_t rows, const Where& record) {
   for_each_column(columns, [&]<class Field>(const Column<Record, Field>& column) {
+    if (!io::hdf5::has_link(group, column.name)) return;
     const auto values = read_field<Field>(group, column.name, rows);
     for (std::size_t row = 0; row < rows; ++row) record(row).*column.field = restored<Field>(values[row]);
   });

@@ -16,28 +16,42 @@ std::int64_t timed_tokens(const SampleRecord& sample) {
   return std::max<std::int64_t>(static_cast<std::int64_t>(sample.tokens.size()) - 1, 0);
 }
 
-double decode_seconds(const SampleRecord& sample) {
-  return sample.end - sample.first_token;
-}
+/// Times and tokens of samples. Times in which several samples were decoded count once.
+class Total {
+ public:
+  Total() = default;
+  explicit Total(const CompletedSample& completed) { add(completed); }
 
-/// Sums of times and tokens over samples.
-struct Total {
-  double seconds = 0;
-  std::int64_t tokens = 0;
-
-  void add(const SampleRecord& sample) {
-    seconds += decode_seconds(sample);
-    tokens += timed_tokens(sample);
+  void add(const CompletedSample& completed) {
+    times_.push_back({completed.attempt, completed.sample.first_token, completed.sample.end});
+    tokens_ += timed_tokens(completed.sample);
   }
-  bool is_measured() const { return tokens > 0 && seconds > 0; }
-  double seconds_per_token() const { return seconds / static_cast<double>(tokens); }
-};
+  bool is_measured() const { return tokens_ > 0 && seconds() > 0; }
+  double seconds_per_token() const { return seconds() / static_cast<double>(tokens_); }
 
-Total total_of(const CompletedSample& completed) {
-  Total total;
-  total.add(completed.sample);
-  return total;
-}
+ private:
+  struct Interval {
+    std::int32_t attempt;
+    double begin, end;
+    friend auto operator<=>(const Interval&, const Interval&) = default;
+  };
+
+  double seconds() const {
+    std::vector<Interval> times = times_;
+    std::ranges::sort(times);
+    double sum = 0;
+    Interval last{-1, 0, 0};
+    for (const Interval& time : times) {
+      const double begin = time.attempt == last.attempt ? std::max(time.begin, last.end) : time.begin;
+      sum += std::max(0.0, time.end - begin);
+      if (time.attempt != last.attempt || time.end > last.end) last = time;
+    }
+    return sum;
+  }
+
+  std::vector<Interval> times_;
+  std::int64_t tokens_ = 0;
+};
 
 SamplePointers samples_of(const Results& results, std::size_t experiment) {
   SamplePointers samples;
@@ -86,7 +100,7 @@ Pairs pair_up(const SamplePointers& baseline, const SamplePointers& samples) {
 /// Times, over warm samples alone.
 void add_times(ExperimentSummary& summary, const SamplePointers& warm) {
   Total total;
-  for (const CompletedSample* completed : warm) total.add(completed->sample);
+  for (const CompletedSample* completed : warm) total.add(*completed);
   if (!total.is_measured()) return;
   summary.ms_per_token = 1e3 * total.seconds_per_token();
   summary.tokens_per_second = 1 / total.seconds_per_token();
@@ -97,10 +111,10 @@ void add_speedups(ExperimentSummary& summary, const SamplePointers& warm_baselin
   Total before, after;
   std::vector<double> ratios;
   for (const auto& [base, completed] : pair_up(warm_baseline, warm)) {
-    const Total a = total_of(*base), b = total_of(*completed);
+    const Total a(*base), b(*completed);
     if (!a.is_measured() || !b.is_measured()) continue;
-    before.add(base->sample);
-    after.add(completed->sample);
+    before.add(*base);
+    after.add(*completed);
     ratios.push_back(a.seconds_per_token() / b.seconds_per_token());
   }
   if (ratios.empty()) return;

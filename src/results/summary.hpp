@@ -23,8 +23,8 @@ struct ExperimentSummary {
   std::vector<std::string> chain;  ///< names of the stages
   std::int64_t samples = 0;
   std::int64_t tokens = 0;                  ///< committed
-  std::optional<double> ms_per_token;       ///< sum(end - first_token) / sum(tokens - 1)
-  std::optional<double> tokens_per_second;  ///< sum(tokens - 1) / sum(end - first_token)
+  std::optional<double> ms_per_token;       ///< time in [first_token, end] of a sample or more / sum(tokens - 1)
+  std::optional<double> tokens_per_second;  ///< the inverse
   std::optional<double> speedup_total;      ///< autoregressive / this: total time over the prompts both have completed
   std::optional<double> speedup_median;     ///< median over the same prompts of the ratio of times per token
   std::optional<double> acceptance_length;  ///< tokens the target appended in decoding passes / its decoding passes

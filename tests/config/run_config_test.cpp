@@ -185,6 +185,16 @@ experiments: [{strategy: pipespec}]
   EXPECT_EQ(config.stages[1].context, 99);
 }
 
+TEST(RunConfig, an_experiment_has_as_many_sequences_in_flight_as_the_run_unless_it_says_otherwise) {
+  const RunConfig config = parse_text(smallest, {"sequences_in_flight=4",
+                                                 "experiments=[{strategy: autoregressive}, {strategy: autoregressive, "
+                                                 "sequences_in_flight: 16}]"});
+  EXPECT_EQ(config.experiments[0].sequences_in_flight, 4);
+  EXPECT_EQ(config.experiments[1].sequences_in_flight, 16);
+  EXPECT_EQ(config.experiments[1].label, "autoregressive in flight 16");
+  EXPECT_EQ(most_sequences_in_flight(config), 16);
+}
+
 TEST(RunConfig, overrides_replace_values_and_make_sections) {
   const RunConfig config =
       parse_text(smallest, {"stages.0.threads=3", "limits.time=10m", "generation={max_new_tokens: 7}", "name=renamed",
@@ -212,7 +222,7 @@ tasks:
   - {preset: jsonl, file: prompts.jsonl}
 generation: {max_new_tokens: 512, temperature: 0, top_k: 0, top_p: 1, min_p: 0, repetition_penalty: 1, repetition_window: 64, chat: auto}
 experiments:
-  - {strategy: autoregressive, label: autoregressive, stages: [target]}
+  - {strategy: autoregressive, label: autoregressive, stages: [target], sequences_in_flight: 1}
 output: results/smallest
 limits: {time: auto, stop_before_end: 120s}
 )");

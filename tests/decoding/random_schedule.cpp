@@ -36,6 +36,7 @@ VirtualPipeline::Options RandomSchedule::draw_options() {
   VirtualPipeline::Options options;
   options.schedule = random_.chance(0.7) ? Schedule::pipelined : Schedule::synchronous;
   options.window = random_.chance(0.5) ? random_.pick(1, 4) : random_.pick(1, 32);
+  options.max_rows = random_.chance(0.5) ? random_.pick(2, 12) : 128;
   options.max_ahead = random_.chance(0.5) ? random_.pick(1, 4) : random_.pick(1, 40);
   options.lookahead = random_.chance(0.5) ? random_.pick(1, 4) : random_.pick(1, 16);
   options.reused = random_.chance(0.5) ? 0 : random_.pick(1, 8);

@@ -12,6 +12,7 @@ namespace {
 using pipespec::testing::to_text;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
+using ::testing::Pair;
 using ::testing::SizeIs;
 
 Stage stage(int index, int stages) {
@@ -28,6 +29,35 @@ std::vector<std::string> sent(Stage& stage) {
 
 Start start(int sequence) {
   return {{sequence}, 100, {1, 2, 3}};
+}
+
+/// The sequences of the next pass, in order, and the pass's rows of each.
+using Rows = std::vector<std::pair<int, int>>;
+
+/// A pass of whatever is chosen, whose model says 4 to everything.
+Rows step(Stage& stage, std::span<const Choice> choices) {
+  Rows rows;
+  for (const Work& work : stage.next_work(choices)) {
+    const Pass& pass = std::get<Pass>(work);
+    rows.emplace_back(pass.sequence.value, static_cast<int>(pass.tokens.size()));
+    stage.complete(pass, std::vector<Token>(pass.outputs, 4));
+  }
+  return rows;
+}
+
+Rows step(Stage& stage) {
+  std::vector<Choice> all;
+  for (const Candidate& candidate : stage.candidates()) all.push_back({candidate.sequence, candidate.drafts});
+  return step(stage, all);
+}
+
+Stage with_rows(int max_rows, int sequences, Position prompt = 3) {
+  StageOptions options;
+  options.stages = 2;
+  options.max_rows = max_rows;
+  Stage drafter(options);
+  for (int s = 1; s <= sequences; ++s) drafter.receive({1}, Start{{s}, 1000, std::vector<Token>(prompt, 1)});
+  return drafter;
 }
 
 TEST(AStage, StartsASequenceEverywhereFromTheTarget) {
@@ -97,30 +127,10 @@ TEST(AStage, IgnoresMessagesOfAFinishedSequence) {
 TEST(AStage, VoidsWorkOfASequenceThatFinishedMeanwhile) {
   Stage drafter = stage(0, 2);
   drafter.receive({1}, start(1));
-  const auto pass = std::get<Pass>(drafter.next_work().value());
+  const auto pass = std::get<Pass>(drafter.next_work().at(0));
   drafter.receive({1}, Finish{{1}});
   EXPECT_TRUE(drafter.complete(pass, std::vector<Token>{4}).void_);
   EXPECT_THAT(sent(drafter), IsEmpty());
-}
-
-TEST(AStage, ServesItsSequencesInTurn) {
-  Stage drafter = stage(0, 2);
-  for (int s = 1; s <= 3; ++s) drafter.receive({1}, start(s));
-  std::vector<int> served;
-  for (int i = 0; i < 6; ++i) {
-    const auto pass = std::get<Pass>(drafter.next_work().value());
-    served.push_back(pass.sequence.value);
-    drafter.complete(pass, std::vector<Token>{4});
-  }
-  EXPECT_THAT(served, ElementsAre(1, 2, 3, 1, 2, 3));
-}
-
-TEST(AStage, ExpectsDraftsForTheSequenceThatIsNext) {
-  Stage target = stage(1, 2);
-  const SequenceId first = target.start({1}, 10);
-  EXPECT_TRUE(target.expects_drafts());
-  target.receive({0}, Tokens{first, 0, 1, 0, {4}});
-  EXPECT_FALSE(target.expects_drafts());
 }
 
 TEST(AStage, CopyStandsAlone) {
@@ -128,9 +138,89 @@ TEST(AStage, CopyStandsAlone) {
   drafter.receive({1}, start(1));
   const Stage copy = drafter;
   EXPECT_EQ(copy.digest(), drafter.digest());
-  drafter.complete(std::get<Pass>(drafter.next_work().value()), std::vector<Token>{4});
+  drafter.complete(std::get<Pass>(drafter.next_work().at(0)), std::vector<Token>{4});
   EXPECT_NE(copy.digest(), drafter.digest());
   EXPECT_THAT(copy.find({1})->view(), ElementsAre(1, 2, 3));
+}
+
+// ------------------------------------------------------------------------------------------------------- batches
+
+TEST(APass, HasTheRowsOfAllSequences) {
+  Stage drafter = with_rows(128, 3);
+  EXPECT_THAT(step(drafter), ElementsAre(Pair(1, 3), Pair(2, 3), Pair(3, 3)));
+  EXPECT_THAT(step(drafter), ElementsAre(Pair(1, 1), Pair(2, 1), Pair(3, 1)));
+}
+
+TEST(APass, LeavesOutWhoIsNotChosen) {
+  Stage drafter = with_rows(128, 3);
+  step(drafter);
+  EXPECT_THAT(step(drafter, std::vector<Choice>{{{1}}, {{3}}}), ElementsAre(Pair(1, 1), Pair(3, 1)));
+  EXPECT_THAT(step(drafter), ElementsAre(Pair(1, 1), Pair(2, 1), Pair(3, 1)));
+}
+
+TEST(APass, ServesFirstWhomTheLastOneHadNoRowsFor) {
+  Stage drafter = with_rows(2, 3, 1);
+  const auto is_prefill = [](const Candidate& candidate) { return candidate.is_prefill; };
+  while (std::ranges::any_of(drafter.candidates(), is_prefill)) step(drafter);
+  ASSERT_THAT(step(drafter), ElementsAre(Pair(2, 1), Pair(3, 1)));
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_THAT(step(drafter), ElementsAre(Pair(1, 1), Pair(2, 1)));
+    EXPECT_THAT(step(drafter), ElementsAre(Pair(3, 1), Pair(1, 1)));
+    EXPECT_THAT(step(drafter), ElementsAre(Pair(2, 1), Pair(3, 1)));
+  }
+}
+
+TEST(APass, ComputesALongPromptInPieces) {
+  Stage drafter = with_rows(8, 1, 20);
+  EXPECT_THAT(step(drafter), ElementsAre(Pair(1, 8)));
+  EXPECT_THAT(step(drafter), ElementsAre(Pair(1, 8)));
+  EXPECT_THAT(sent(drafter), IsEmpty());
+  EXPECT_THAT(step(drafter), ElementsAre(Pair(1, 4)));
+  EXPECT_THAT(sent(drafter), ElementsAre("tokens to 1, epoch 0, at 20: 4"));
+}
+
+TEST(APass, GivesPromptsTheRowsThatOthersLeave) {
+  Stage drafter = with_rows(8, 2);
+  step(drafter);
+  drafter.receive({1}, Start{{3}, 1000, std::vector<Token>(20, 1)});
+  drafter.receive({1}, Start{{4}, 1000, std::vector<Token>(4, 1)});
+  EXPECT_THAT(step(drafter), ElementsAre(Pair(1, 1), Pair(2, 1), Pair(3, 6)));
+  EXPECT_THAT(step(drafter), ElementsAre(Pair(1, 1), Pair(2, 1), Pair(3, 6)));
+  EXPECT_THAT(step(drafter), ElementsAre(Pair(1, 1), Pair(2, 1), Pair(3, 6)));
+  EXPECT_THAT(step(drafter), ElementsAre(Pair(1, 1), Pair(2, 1), Pair(3, 2), Pair(4, 4)));
+}
+
+TEST(APass, KeepsAQuarterOfItsRowsForPrompts) {
+  Stage drafter = with_rows(8, 8, 1);
+  step(drafter);
+  drafter.receive({1}, Start{{9}, 1000, std::vector<Token>(20, 1)});
+  EXPECT_THAT(step(drafter),
+              ElementsAre(Pair(1, 1), Pair(2, 1), Pair(3, 1), Pair(4, 1), Pair(5, 1), Pair(6, 1), Pair(9, 2)));
+}
+
+TEST(APass, ShortensTheLastDraftsItHasRowsFor) {
+  StageOptions options;
+  options.index = {1};
+  options.stages = 2;
+  options.max_rows = 8;
+  Stage target(options);
+  for (int s = 0; s < 3; ++s) target.start({1}, 1000);
+  step(target);
+  for (int s = 1; s <= 3; ++s) target.receive({0}, Tokens{{s}, 0, 1, 0, {4, 4, 4, 4}});
+  EXPECT_THAT(step(target), ElementsAre(Pair(1, 4), Pair(2, 4)));
+  EXPECT_THAT(step(target), ElementsAre(Pair(3, 4), Pair(1, 1), Pair(2, 1)));
+}
+
+TEST(ADrafterWithoutAModel, ProposesForAllSequencesAtOneGo) {
+  StageOptions options;
+  options.stages = 2;
+  options.has_model = false;
+  Stage drafter(options);
+  for (int s = 1; s <= 2; ++s) drafter.receive({1}, start(s));
+  const std::vector<Work> work = drafter.next_work();
+  ASSERT_THAT(work, SizeIs(2));
+  for (const Work& proposal : work) drafter.complete(std::get<Proposal>(proposal), std::vector<Token>{4});
+  EXPECT_THAT(sent(drafter), ElementsAre("tokens to 1, epoch 0, at 3: 4", "tokens to 1, epoch 0, at 3: 4"));
 }
 
 // ----------------------------------------------------------------------------------------------------- shutdown

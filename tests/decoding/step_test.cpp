@@ -289,29 +289,82 @@ TEST(AProposal, WithoutTokensSaysSoAndIsNotAskedForAgainUntilTheTextChanges) {
 
 // ------------------------------------------------------------------------------------------- drafts to wait for
 
-TEST(DraftsAreExpected, UntilTheStageBelowAnswersToTheView) {
+bool expects_drafts(const SequenceState& state) {
+  return state.candidate().value().expects_drafts;
+}
+
+TEST(DraftsAreExpected, WhileTheStageBelowHasNotSaidThatItHasNone) {
   auto state = target();
-  EXPECT_TRUE(state.expects_drafts());
+  EXPECT_TRUE(expects_drafts(state));
   state.receive(tokens(0, 3, {4}));
-  EXPECT_FALSE(state.expects_drafts());
+  EXPECT_TRUE(expects_drafts(state)) << "more may follow";
   step(state, {5, 6});
-  EXPECT_TRUE(state.expects_drafts()) << "4 was wrong, and the stage below is told";
+  EXPECT_TRUE(expects_drafts(state)) << "4 was wrong, and the stage below is told";
 }
 
 TEST(DraftsAreExpected, UntilTheStageBelowSaysThatItHasNone) {
   auto state = target();
   state.receive(tokens(0, 3, {}));
-  EXPECT_FALSE(state.expects_drafts());
+  EXPECT_FALSE(expects_drafts(state));
   step(state, {4});
-  EXPECT_TRUE(state.expects_drafts()) << "it has not seen the new token";
+  EXPECT_TRUE(expects_drafts(state)) << "it has not seen the new token";
   state.receive(tokens(0, 3, {4}));
-  EXPECT_TRUE(state.expects_drafts()) << "it has, and will answer to it";
+  EXPECT_TRUE(expects_drafts(state)) << "it has, and will answer to it";
   state.receive(tokens(0, 4, {}));
-  EXPECT_FALSE(state.expects_drafts());
+  EXPECT_FALSE(expects_drafts(state));
+}
+
+TEST(DraftsAreExpected, NoMoreWhereTheStageBelowLearnsOfNothingThatItHasNotSentItself) {
+  auto options = stage_of(1, 2);
+  options.window = 2;
+  auto state = begin(options);
+  state.receive(tokens(0, 3, {4, 5}));
+  state.receive(tokens(0, 5, {}));
+  EXPECT_FALSE(expects_drafts(state));
+  step(state, {4, 5});
+  EXPECT_FALSE(expects_drafts(state)) << "the bonus token is the draft it has sent last";
+  step(state, {6});
+  EXPECT_TRUE(expects_drafts(state));
+}
+
+TEST(DraftsAreExpected, NoMoreBehindAnEndTokenAndAtTheLimit) {
+  auto state = begin(stage_of(1, 2), 5);
+  state.receive(tokens(0, 3, {4}));
+  EXPECT_TRUE(expects_drafts(state));
+  state.receive(tokens(0, 4, {5}));
+  EXPECT_FALSE(expects_drafts(state));
+  auto other = target();
+  other.receive(tokens(0, 3, {4, 0}));
+  EXPECT_FALSE(expects_drafts(other));
 }
 
 TEST(DraftsAreExpected, NeverByStageZero) {
-  EXPECT_FALSE(drafter().expects_drafts());
+  EXPECT_FALSE(expects_drafts(drafter()));
+}
+
+// ------------------------------------------------------------------------------------------------------- limits
+
+TEST(TheLimitsOfAStep, LeaveTheEndOfALongTextToTheNext) {
+  auto state = target();
+  const Pass first = std::get<Pass>(state.next_work({.rows = 2}).value());
+  EXPECT_THAT(first.tokens, ElementsAre(1, 2));
+  EXPECT_EQ(first.outputs, 0);
+  EXPECT_EQ(first.kind, StepKind::prefill);
+  EXPECT_THAT(state.complete(first, {}).appended, IsEmpty());
+  const Pass second = next_pass(state);
+  EXPECT_THAT(second.tokens, ElementsAre(3));
+  EXPECT_EQ(second.kind, StepKind::prefill);
+  EXPECT_THAT(state.complete(second, std::vector<Token>{4}).appended, ElementsAre(4));
+}
+
+TEST(TheLimitsOfAStep, LeaveDraftsToTheNext) {
+  auto state = decoded(target(), {4});
+  state.receive(tokens(0, 3, {4, 5, 6, 7}));
+  const Pass pass = std::get<Pass>(state.next_work({.drafts = 1}).value());
+  EXPECT_THAT(pass.tokens, ElementsAre(4, 5));
+  EXPECT_EQ(pass.drafts, 1);
+  state.complete(pass, std::vector<Token>{5, 6});
+  EXPECT_THAT(state.drafts(), ElementsAre(7));
 }
 
 }  // namespace

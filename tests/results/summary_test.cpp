@@ -67,6 +67,17 @@ TEST(Summary, times_leave_the_cold_sample_and_the_first_token_out) {
   EXPECT_THAT(summaries[1].ms_per_token, Optional(DoubleNear(4000.0 / 6, 1e-9)));
 }
 
+TEST(Summary, times_of_samples_decoded_at_once_count_once) {
+  Results results = example();
+  for (const int i : {1, 2}) {
+    results.samples[i].sample.first_token = 2000 + i;
+    results.samples[i].sample.end = 2005;
+  }
+  EXPECT_THAT(summarise(results)[0].tokens_per_second, Optional(DoubleNear(6.0 / 4, 1e-12)));
+  results.samples[1].attempt = 1;  // times of two launches do not compare
+  EXPECT_THAT(summarise(results)[0].tokens_per_second, Optional(DoubleNear(6.0 / 7, 1e-12)));
+}
+
 TEST(Summary, the_only_sample_counts_though_it_is_cold) {
   Results results = example();
   results.samples.resize(1);

@@ -22,6 +22,7 @@ VirtualPipeline::VirtualPipeline(const Options& options) : options_(std::make_sh
                                        .stages = count,
                                        .schedule = options.schedule,
                                        .window = options.window,
+                                       .max_rows = options.max_rows,
                                        .max_ahead = options.max_ahead,
                                        .lookahead = options.lookahead,
                                        .has_model = s > 0 || !options.proposer,
@@ -104,27 +105,32 @@ void VirtualPipeline::deliver(int from, int to) {
 
 bool VirtualPipeline::begin(int index) {
   Node& node = nodes_[index];
-  expect(!node.work, "a device does one thing at a time");
+  expect(node.work.empty(), "a device does one thing at a time");
   auto work = node.stage.next_work();
-  if (!work) {
+  if (work.empty()) {
     const bool may_wait = !is_target(index) || options_->schedule == decoding::Schedule::synchronous;
     expect(may_wait || node.stage.live().empty(), "progress: the target never waits");
     return false;
   }
-  if (const auto* pass = std::get_if<Pass>(&*work)) {
-    compute(index, *pass);
-  } else {
-    const auto& proposal = std::get<Proposal>(*work);
-    const auto view = node.stage.find(proposal.sequence)->view();
-    expect(proposal.length == std::ssize(view) && proposal.max_tokens > 0, "a proposal has room after the view");
-    node.result = options_->proposer(view, proposal.max_tokens);
+  std::size_t rows = 0;
+  for (const decoding::Work& step : work) {
+    if (const auto* pass = std::get_if<Pass>(&step)) {
+      rows += pass->tokens.size();
+      node.results.push_back(compute(index, *pass));
+    } else {
+      const auto& proposal = std::get<Proposal>(step);
+      const auto view = node.stage.find(proposal.sequence)->view();
+      expect(proposal.length == std::ssize(view) && proposal.max_tokens > 0, "a proposal has room after the view");
+      node.results.push_back(options_->proposer(view, proposal.max_tokens));
+    }
   }
+  expect(rows <= static_cast<std::size_t>(options_->max_rows), "bounded: rows of a pass");
   node.work = std::move(work);
   return true;
 }
 
 /// Cuts the cache to the pass's begin, fills it with the rows and reads the outputs from it.
-void VirtualPipeline::compute(int index, const Pass& pass) {
+std::vector<Token> VirtualPipeline::compute(int index, const Pass& pass) {
   Node& node = nodes_[index];
   const SequenceState& state = *node.stage.find(pass.sequence);
   const auto view = state.view();
@@ -141,22 +147,26 @@ void VirtualPipeline::compute(int index, const Pass& pass) {
     expect(pass.tokens[i] == token, "KV truth: rows are the view's tokens, then drafts");
     cache.push_back({token, cache.empty() ? ToyText{}.followed_by(token) : cache.back().text.followed_by(token)});
   }
-  node.result.clear();
+  std::vector<Token> result;
   for (std::ptrdiff_t i = rows - pass.outputs; i < rows; ++i) {
-    node.result.push_back(options_->models.next(index, cache[pass.begin + i].text));
+    result.push_back(options_->models.next(index, cache[pass.begin + i].text));
   }
+  return result;
 }
 
 void VirtualPipeline::complete(int index) {
   Node& node = nodes_[index];
-  expect(node.work.has_value(), "work is outstanding");
-  const decoding::Work work = *std::exchange(node.work, std::nullopt);
-  const auto result = std::visit([&](const auto& w) { return node.stage.complete(w, node.result); }, work);
-  take_result(index, work, result);
+  expect(!node.work.empty(), "work is outstanding");
+  const auto results = std::exchange(node.results, {});
+  const auto work = std::exchange(node.work, {});
+  for (std::size_t i = 0; i < work.size(); ++i) {
+    const auto result = std::visit([&](const auto& w) { return node.stage.complete(w, results[i]); }, work[i]);
+    take_result(index, work[i], result);
+  }
 }
 
 void VirtualPipeline::take_result(int index, const decoding::Work& work, const StepResult& result) {
-  const SequenceId sequence = std::visit([](const auto& w) { return w.sequence; }, work);
+  const SequenceId sequence = sequence_of(work);
   const SequenceState* state = nodes_[index].stage.find(sequence);
   if (state == nullptr) {
     expect(result.void_ && result.appended.empty(), "quiescence: work of a finished sequence is void");
@@ -258,7 +268,8 @@ void VirtualPipeline::check_agreement(int lower) const {
 }
 
 bool VirtualPipeline::is_closed() const {
-  return std::all_of(nodes_.begin(), nodes_.end(), [](const Node& n) { return n.stage.is_closed() && !n.work; }) &&
+  return std::all_of(nodes_.begin(), nodes_.end(),
+                     [](const Node& n) { return n.stage.is_closed() && n.work.empty(); }) &&
          std::all_of(links_.begin(), links_.end(), [](const auto& queue) { return queue.empty(); });
 }
 
@@ -274,16 +285,16 @@ std::uint64_t VirtualPipeline::digest() const {
   }
   for (const Node& node : nodes_) {
     digest.add(static_cast<std::int64_t>(node.stage.digest()));
-    digest.add(node.work.has_value());
-    if (!node.work) continue;
-    if (const auto* pass = std::get_if<Pass>(&*node.work)) {
-      for (const int number : {pass->sequence.value, pass->begin, pass->drafts, pass->outputs}) digest.add(number);
-      digest.add(pass->tokens);
-    } else {
-      const auto& proposal = std::get<Proposal>(*node.work);
-      for (const int number : {proposal.sequence.value, proposal.length, proposal.max_tokens}) digest.add(number);
+    for (const decoding::Work& work : node.work) {
+      if (const auto* pass = std::get_if<Pass>(&work)) {
+        for (const int number : {pass->sequence.value, pass->begin, pass->drafts, pass->outputs}) digest.add(number);
+        digest.add(pass->tokens);
+      } else {
+        const auto& proposal = std::get<Proposal>(work);
+        for (const int number : {proposal.sequence.value, proposal.length, proposal.max_tokens}) digest.add(number);
+      }
     }
-    digest.add(node.result);
+    for (const auto& result : node.results) digest.add(result);
   }
   for (const auto& [sequence, output] : outputs_) digest.add(output.finished);
   return digest.value();

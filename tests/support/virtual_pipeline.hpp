@@ -46,6 +46,7 @@ class VirtualPipeline {
   struct Options {
     decoding::Schedule schedule = decoding::Schedule::pipelined;
     int window = 16;
+    int max_rows = 128;
     int max_ahead = 64;
     int lookahead = 8;
     Position reused = 0;  ///< tokens of every prompt that the caches hold from an earlier one
@@ -79,7 +80,7 @@ class VirtualPipeline {
 
   int stages() const { return static_cast<int>(nodes_.size()); }
   const decoding::Stage& stage(int index) const { return nodes_.at(index).stage; }
-  bool is_busy(int index) const { return nodes_.at(index).work.has_value(); }
+  bool is_busy(int index) const { return !nodes_.at(index).work.empty(); }
   std::uint64_t digest() const;
 
  private:
@@ -90,9 +91,9 @@ class VirtualPipeline {
   struct Node {
     decoding::Stage stage;
     std::map<std::int32_t, std::vector<Cached>> caches{};  // by sequence
-    std::optional<decoding::Work> work{};
-    std::vector<Token> result{};  // of `work`, already known
-    bool is_waiting = false;      // asked for work in vain, and nothing has happened since
+    std::vector<decoding::Work> work{};
+    std::vector<std::vector<Token>> results{};  // of each of `work`, already known
+    bool is_waiting = false;                    // asked for work in vain, and nothing has happened since
     std::map<std::int32_t, LinkStatistics> ended{};
   };
   struct Output {
@@ -107,7 +108,7 @@ class VirtualPipeline {
   void deliver(int from, int to);
   bool begin(int index);
   void complete(int index);
-  void compute(int index, const decoding::Pass& pass);
+  std::vector<Token> compute(int index, const decoding::Pass& pass);
   void take_result(int index, const decoding::Work& work, const decoding::StepResult& result);
   void after_event(int index);
   void admit(int stage);
