@@ -52,8 +52,7 @@ TEST(ConfigMessages, say_where_what_why_and_what_to_do) {
       // keys
       {"window: 16", "windw: 16",
        "run.yaml:10: experiments.1.windw: unknown key (there are strategy, label, stages, lookahead, window, "
-       "max_ahead): did "
-       "you mean window?"},
+       "max_ahead, sequences_in_flight): did you mean window?"},
       {"limits:", "limit:",
        "run.yaml:11: limit: unknown key (there are name, output, seed, backend, models, stages, replicas, "
        "sequences_in_flight, "

@@ -41,6 +41,9 @@ class Memory(ExecutableTest):
                     self.assertAlmostEqual(taken - program, planned, delta=0.1 * planned)
 
     def long_text(self):
-        """One prompt of all the quickstart's texts: some thousand positions, and tokens from everywhere in the vocabulary."""
+        """One prompt of some thousand positions that touches every part of the embedding: a token of every sixtieth, then
+        the quickstart's texts."""
+        ids = self.write("ids.jsonl", json.dumps({"ids": list(range(0, 49152, 60))}))
+        everywhere = json.loads(run(1, "tokenize", SMOLLM2, "--jsonl", ids, "--decode").stdout)["text"]
         text = "".join((SOURCE / f"datasets/{name}_quickstart.jsonl").read_text() for name in ("cnn_dm", "gsm8k", "humaneval"))
-        return self.write("long.jsonl", json.dumps({"id": "long", "prompt": text[:24000]}))
+        return self.write("long.jsonl", json.dumps({"id": "long", "prompt": everywhere + text[:20000]}))
