@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -22,6 +23,9 @@ struct Segment {
   std::span<const Token> recent = {};  ///< for a model with a repetition penalty: the text up to the last of the
                                        ///< tokens, at least from `window` tokens before the first output's
 };
+
+/// Asked in the course of a pass whether it is still wanted.
+using KeepGoing = std::function<bool()>;
 
 /// A causal language model with a KV cache of several slots. Row invariant: a row's output is a function of the
 /// weights, the tokens of its prefix and, where the model samples, of the sequence's noise at its position alone, bit
@@ -44,7 +48,10 @@ class LanguageModel {
   /// segment, the next token after each of the last `outputs` rows, the most likely one (ties: the lower id) or as the
   /// model samples, to `next` [sum of outputs]. Token ids must be < vocabulary_size(), and begin + rows ≤
   /// context_length().
-  virtual void forward(std::span<const Segment> segments, std::span<Token> next) = 0;
+  /// `keep_going`, if there is one, is asked between two layers and before the tokens are chosen. Once it answers no,
+  /// the pass is given up: forward() returns false, every slot is as long as before the call, and `next` is undefined.
+  /// A pass that ran to its end returns true.
+  virtual bool forward(std::span<const Segment> segments, std::span<Token> next, const KeepGoing& keep_going = {}) = 0;
 };
 
 }  // namespace pipespec::model

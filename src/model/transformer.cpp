@@ -88,16 +88,25 @@ void Transformer::check(const Segment& segment) const {
 }
 
 /// Runs the segments chunk by chunk and gives head() the normalised last layer [outputs, width] of each chunk's
-/// outputs.
+/// outputs. False: keep_going() answered no, and no slot has grown.
 template <class Head>
-void Transformer::pass(std::span<const Segment> segments, Head&& head) {
+bool Transformer::pass(std::span<const Segment> segments, const KeepGoing& keep_going, Head&& head) {
   for (const Segment& segment : segments) check(segment);
+  if (run_segments(segments, keep_going, head)) return true;
+  for (const Segment& segment : segments) cache_.truncate(segment.slot, segment.begin);
+  pieces_.clear();
+  piece_rows_ = 0;
+  return false;
+}
+
+template <class Head>
+bool Transformer::run_segments(std::span<const Segment> segments, const KeepGoing& keep_going, Head&& head) {
   for (const Segment& segment : segments) {
     const auto rows = static_cast<Position>(segment.tokens.size());
     for (Position done = 0, count = 0; done < rows; done += count) {
       const Position begin = segment.begin + done;
       count = std::min(rows - done, chunk_rows - begin % chunk_rows);  // a piece ends on the absolute grid
-      if (piece_rows_ + count > chunk_rows) run_chunk(head);
+      if (piece_rows_ + count > chunk_rows && !run_chunk(keep_going, head)) return false;
       const std::int64_t outputs = std::clamp(done + count - (rows - segment.outputs), 0, count);
       pieces_.push_back(
           {segment.slot, begin, segment.tokens.subspan(static_cast<std::size_t>(done), static_cast<std::size_t>(count)),
@@ -107,25 +116,28 @@ void Transformer::pass(std::span<const Segment> segments, Head&& head) {
       piece_rows_ += count;
     }
   }
-  run_chunk(head);
+  return run_chunk(keep_going, head);
 }
 
 template <class Head>
-void Transformer::run_chunk(Head&& head) {
-  if (pieces_.empty()) return;
+bool Transformer::run_chunk(const KeepGoing& keep_going, Head&& head) {
+  const auto is_given_up = [&] { return keep_going && !keep_going(); };
   LapTimer timer(times_);
   embed(timer);
   for (std::size_t layer = 0; layer < weights_.layers.size(); ++layer) {
+    if (layer > 0 && is_given_up()) return false;
     attend(layer, timer);
     feed_forward(layer, timer);
   }
   const MatrixView<const float> outputs = normalise_outputs();
   timer.lap(Operation::norm);
+  if (is_given_up()) return false;
   if (outputs.rows > 0) head(outputs);
   timer.lap(Operation::head);
   for (const Piece& piece : pieces_) cache_.extend(piece.slot, static_cast<Position>(piece.rows()));
   pieces_.clear();
   piece_rows_ = 0;
+  return true;
 }
 
 void Transformer::embed(LapTimer& timer) {
@@ -265,11 +277,12 @@ void Transformer::write_logits(MatrixView<const float> outputs, RowBuffer& own, 
                    {out.row(r), static_cast<std::size_t>(out.cols)});
 }
 
-void Transformer::forward(std::span<const Segment> segments, std::span<Token> next) {
+bool Transformer::forward(std::span<const Segment> segments, std::span<Token> next, const KeepGoing& keep_going) {
+  expect(!group_ || !keep_going, "the ranks of a group run every pass to its end");
   std::size_t wanted = 0;
   for (const Segment& segment : segments) wanted += static_cast<std::size_t>(segment.outputs);
   expect(next.size() == wanted, "there is one place for every wanted token");
-  pass(segments, [&](MatrixView<const float> outputs) {
+  return pass(segments, keep_going, [&](MatrixView<const float> outputs) {
     const std::span<Token> chosen = next.first(static_cast<std::size_t>(outputs.rows));
     drawing_ ? draw(outputs, chosen) : find_best(outputs, chosen);
     next = next.subspan(static_cast<std::size_t>(outputs.rows));
@@ -282,7 +295,7 @@ void Transformer::logits(Slot slot, std::span<const Token> tokens, MatrixView<fl
   const Segment segment{slot, length(slot), tokens, static_cast<int>(rows)};
   std::int64_t written = 0;
   RowBuffer own(group_ ? chunk_rows : 0, shard_.vocabulary.size());
-  pass(std::span(&segment, 1), [&](MatrixView<const float> outputs) {
+  pass(std::span(&segment, 1), {}, [&](MatrixView<const float> outputs) {
     write_logits(outputs, own, out.row_range(written, outputs.rows));
     written += outputs.rows;
   });

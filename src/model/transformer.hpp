@@ -35,7 +35,8 @@ struct ModelOptions {
 
 /// LLaMA's forward pass (Touvron et al. 2023) with grouped-query attention and a KV cache. The rows of a segment are
 /// cut at the multiples of `chunk_rows` of their position, and pieces of several segments share the linear operations.
-/// With a group every rank makes the same calls with the same arguments and gets the same results.
+/// With a group every rank makes the same calls with the same arguments and gets the same results; its passes run to
+/// the end, and forward() takes no `keep_going`.
 /// Owns weights, cache, workspace and threads, shares the checkpoint; the group must outlive it. Not thread-safe.
 /// A forward pass allocates nothing.
 class Transformer final : public LanguageModel {
@@ -50,7 +51,7 @@ class Transformer final : public LanguageModel {
   int slots() const override { return cache_.slots(); }
   Position length(Slot slot) const override { return cache_.length(slot); }
   void truncate(Slot slot, Position length) override { cache_.truncate(slot, length); }
-  void forward(std::span<const Segment> segments, std::span<Token> next) override;
+  bool forward(std::span<const Segment> segments, std::span<Token> next, const KeepGoing& keep_going = {}) override;
 
   /// Appends `tokens` to `slot` as forward() does and writes the logits after every one of them, the whole vocabulary's
   /// on every rank. out [tokens, vocabulary_size()].
@@ -91,9 +92,11 @@ class Transformer final : public LanguageModel {
   };
 
   template <class Head>
-  void pass(std::span<const Segment> segments, Head&& head);
+  bool pass(std::span<const Segment> segments, const KeepGoing& keep_going, Head&& head);
   template <class Head>
-  void run_chunk(Head&& head);
+  bool run_segments(std::span<const Segment> segments, const KeepGoing& keep_going, Head&& head);
+  template <class Head>
+  bool run_chunk(const KeepGoing& keep_going, Head&& head);
   void embed(LapTimer& timer);
   void attend(std::size_t layer, LapTimer& timer);
   void normalise_heads(std::span<const float> weight, ops::MatrixView<float> x);

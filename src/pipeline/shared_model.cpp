@@ -47,9 +47,9 @@ void SharedModel::tell_peers(std::span<const std::int32_t> words) {
   for (const int peer : peers_) channel_.send(peer, words);
 }
 
-void SharedModel::forward(std::span<const Segment> segments, std::span<Token> next) {
+bool SharedModel::forward(std::span<const Segment> segments, std::span<Token> next, const model::KeepGoing&) {
   tell_peers(encode_pass(segments));
-  own_.forward(segments, next);
+  return own_.forward(segments, next);
 }
 
 void SharedModel::release_peers() {

@@ -12,7 +12,8 @@
 namespace pipespec::pipeline {
 
 /// The leader's end. Every forward pass is sent to the peers before the leader computes its own shard; what a pass
-/// needs of a truncated cache travels with it. The peers run `serve_shared_model`. Keeps references; main thread only.
+/// needs of a truncated cache travels with it. The peers run `serve_shared_model`. A pass runs to its end on all ranks:
+/// `keep_going` is never asked. Keeps references; main thread only.
 class SharedModel final : public model::LanguageModel {
  public:
   SharedModel(model::LanguageModel& own_shard, comm::WordChannel& channel, std::vector<int> peers)
@@ -23,7 +24,8 @@ class SharedModel final : public model::LanguageModel {
   int slots() const override { return own_.slots(); }
   Position length(model::Slot slot) const override { return own_.length(slot); }
   void truncate(model::Slot slot, Position length) override { own_.truncate(slot, length); }
-  void forward(std::span<const model::Segment> segments, std::span<Token> next) override;
+  bool forward(std::span<const model::Segment> segments, std::span<Token> next,
+               const model::KeepGoing& keep_going = {}) override;
 
   /// Ends the peers' `serve_shared_model`.
   void release_peers();

@@ -49,9 +49,10 @@ TEST_P(Allocation, APassAllocatesNothingOnceOneOfItsSizeHasRun) {
                           {.slots = 2, .threads = 2, .sampling = GetParam()});
   const auto text = testing::random_text(150, shape.vocabulary);
   std::vector<Token> next(12);
+  int asked = 0;
   const auto pass = [&] {
     const Segment segments[] = {{0, 0, text, 4}, {1, 0, std::span(text).first(8), 8}};
-    transformer.forward(segments, next);
+    transformer.forward(segments, next, [&asked] { return ++asked > 0; });
     transformer.truncate(0, 0);
     transformer.truncate(1, 0);
   };
@@ -59,6 +60,7 @@ TEST_P(Allocation, APassAllocatesNothingOnceOneOfItsSizeHasRun) {
   const int before = allocations;
   pass();
   EXPECT_EQ(allocations - before, 0);
+  EXPECT_GT(asked, 0);
 }
 
 INSTANTIATE_TEST_SUITE_P(Samplings, Allocation,

@@ -193,6 +193,44 @@ TEST(Transformer, LengthFollowsPassesAndTruncates) {
   EXPECT_EQ(transformer.length(1), 4);
 }
 
+/// A question that is answered yes `times` times.
+KeepGoing yes(int times) {
+  return [times]() mutable { return times-- > 0; };
+}
+
+TEST(Transformer, APassGivenUpAnywhereLeavesNoTrace) {
+  const TinyModel model{.layers = 3};
+  const auto checkpoint = testing::open(testing::make_tiny_gguf(model));
+  const auto text = testing::random_text(300, model.vocabulary);
+  const auto expected = [&] {
+    Transformer transformer(checkpoint, {});
+    return testing::logits(transformer, text);
+  }();
+  constexpr int questions = 2 * 3;  // in each of two chunks: between its layers, and before its tokens are chosen
+  Transformer transformer(checkpoint, {.slots = 2});
+  std::vector<Token> next(250 + 4);
+  const auto forward = [&](const KeepGoing& keep_going) {
+    const Position begin = transformer.length(1);
+    const Segment segments[] = {{0, 0, std::span(text).first(250), 250},
+                                {1, begin, std::span(text).subspan(begin, 4), 4}};
+    return transformer.forward(segments, next, keep_going);
+  };
+  testing::logits(transformer, std::span(text).first(40), 1);
+  for (int answered = 0; answered < questions; ++answered) {
+    EXPECT_FALSE(forward(yes(answered)));
+    EXPECT_EQ(transformer.length(0), 0);
+    EXPECT_EQ(transformer.length(1), 40);
+  }
+  EXPECT_TRUE(forward(yes(questions)));
+  EXPECT_EQ(transformer.length(0), 250);
+  EXPECT_EQ(transformer.length(1), 44);
+  for (const Slot slot : {0, 1}) {
+    const auto end = static_cast<std::size_t>(transformer.length(slot));
+    const auto rest = testing::logits(transformer, std::span(text).subspan(end), slot);
+    EXPECT_TRUE(std::equal(rest.rbegin(), rest.rend(), expected.rbegin())) << "slot " << slot;
+  }
+}
+
 TEST(Transformer, CutToSomeLayersItEqualsTheModelThatHasOnlyThose) {
   const testing::TinyGguf whole = testing::make_tiny_gguf({.layers = 6, .type = GgmlType::q4_1});
   const auto text = testing::random_text(40, whole.model.vocabulary);

@@ -38,7 +38,8 @@ std::vector<Token> decode(model::LanguageModel& model) {
     model.truncate(0, cached);
     Token next = 0;
     const model::Segment rest{0, cached, std::span(text).subspan(cached), 1};
-    model.forward({&rest, 1}, {&next, 1});
+    const bool is_done = model.forward({&rest, 1}, {&next, 1}, [] { return false; });
+    EXPECT_TRUE(is_done) << "a shared pass runs to its end";
     cached = static_cast<Position>(text.size());
     text.push_back(next);
   }

@@ -36,7 +36,7 @@ class ToyLanguageModel final : public model::LanguageModel {
     expect(length <= this->length(slot), "a cache is cut, never extended, by truncate");
     caches_.at(slot).resize(length);
   }
-  void forward(std::span<const model::Segment> segments, std::span<Token> next) override {
+  bool forward(std::span<const model::Segment> segments, std::span<Token> next, const model::KeepGoing&) override {
     std::size_t at = 0;
     for (const model::Segment& s : segments) {
       expect(s.begin == length(s.slot), "a pass begins where the cache ends");
@@ -48,6 +48,7 @@ class ToyLanguageModel final : public model::LanguageModel {
       }
     }
     expect(at == next.size(), "as many outputs as were asked for");
+    return true;
   }
 
  private:
