@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "app/commands.hpp"
+#include "app/draft_vocabulary.hpp"
 #include "app/exit_status.hpp"
 #include "app/format_names.hpp"
 #include "core/clock.hpp"
@@ -148,12 +149,13 @@ int bench_forward_command(const BenchForwardArguments& arguments) {
   validate(longest <= checkpoint->architecture().context,
            "--context and --rows ask for {} positions (the model's context is {}): ask for fewer", longest,
            checkpoint->architecture().context);
-  model::Transformer model(checkpoint, {.weights = weight_format_from_name(arguments.weights),
-                                        .kv_cache = kv_type_from_name(arguments.kv_cache),
-                                        .layers = {},
-                                        .slots = 1,
-                                        .context = longest,
-                                        .threads = 1});
+  model::ModelOptions options{.weights = weight_format_from_name(arguments.weights),
+                              .kv_cache = kv_type_from_name(arguments.kv_cache),
+                              .context = longest};
+  if (arguments.draft_vocabulary > 0)
+    options.draft_vocabulary =
+        draft_tokens({.first = arguments.draft_vocabulary}, checkpoint->architecture().vocabulary, {});
+  model::Transformer model(checkpoint, options);
   std::vector<MachineRates> machine;
   std::vector<Measurement> all;
   for (const int threads : arguments.threads) {

@@ -116,9 +116,11 @@ std::vector<std::int64_t> print_ranks(const config::RunConfig& config, const std
     const std::string name = rank_name(config, topology, rank);
     const RankSite& site = sites[rank];
     fmt::print("{:>4}  {:<14} {:<{}} {:>{}} ", rank, name, site.host, host_width, site.cpus, cpus_width);
-    if (const auto& checkpoint = files[place.stage.value].checkpoint) {
-      const model::MemoryPlan plan = model::memory_plan(*checkpoint, model_options(config, stage, positions),
-                                                        {place.shard, topology.shards(place.stage)});
+    const StageFiles& stage_files = files[place.stage.value];
+    if (const auto& checkpoint = stage_files.checkpoint) {
+      const model::MemoryPlan plan =
+          model::memory_plan(*checkpoint, model_options(config, stage, stage_files, positions),
+                             {place.shard, topology.shards(place.stage)});
       const auto card = smallest_card(plan.total());
       fmt::print("{:>11.1f} {:>13.1f} {:>9.1f} {:>13.1f} {:>10.1f}  {}\n", plan.weights / mib, plan.embedding / mib,
                  plan.kv_cache / mib, plan.workspace / mib, plan.total() / mib,

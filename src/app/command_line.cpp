@@ -190,6 +190,10 @@ class CommandLine {
         ->capture_default_str();
     command->add_option("--outputs", bench_.outputs, "how many of the last rows want their next token (default: all)")
         ->check(CLI::PositiveNumber);
+    command
+        ->add_option("--draft-vocabulary", bench_.draft_vocabulary,
+                     "how many tokens, the first ones, the model can predict (default: all)")
+        ->check(CLI::PositiveNumber);
     command->add_option("--weights", bench_.weights, "native, bf16, f32, int8 or int4")->capture_default_str();
     command->add_option("--kv-cache", bench_.kv_cache, "auto (f32 beside f32 weights, else f16), int8, f16 or f32")
         ->capture_default_str();

@@ -55,6 +55,7 @@ struct BenchForwardArguments {
   std::vector<int> threads = {1};
   std::vector<int> context = {128};
   int outputs = 0;              ///< 0: all rows
+  int draft_vocabulary = 0;     ///< 0: all tokens
   std::string instruction_set;  ///< empty: the best there is
   std::string weights = "native";
   std::string kv_cache = "auto";

@@ -27,7 +27,8 @@ LoadedRank::LoadedRank(const Job& job, const StageFiles& files, Position context
   if (files.checkpoint) {
     const model::TensorParallel place{job.place.shard, job.topology.shards(job.place.stage)};
     stored_ = files.checkpoint->stored_bytes();
-    planned_ = model::memory_plan(*files.checkpoint, model_options(job.config, job.stage(), context), place).total();
+    planned_ =
+        model::memory_plan(*files.checkpoint, model_options(job.config, job.stage(), files, context), place).total();
   }
   before_ = process_memory().resident;
   const double begin = steady_seconds();

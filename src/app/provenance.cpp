@@ -33,11 +33,14 @@ std::string slurm_job() {
 results::Inputs hash_inputs(const config::RunConfig& config) {
   results::Inputs inputs;
   std::map<std::string, std::string> hashes;  // stages may share a file
+  const auto add_model = [&](const std::string& path) {
+    const auto [entry, is_new] = hashes.try_emplace(path);
+    if (is_new) entry->second = io::sha256_of(path);
+    inputs.models.push_back({path, entry->second});
+  };
   for (const config::StageConfig& stage : config.stages) {
-    if (stage.model.empty()) continue;
-    const auto [entry, is_new] = hashes.try_emplace(stage.model);
-    if (is_new) entry->second = io::sha256_of(stage.model);
-    inputs.models.push_back({stage.model, entry->second});
+    if (!stage.model.empty()) add_model(stage.model);
+    if (const auto& draft = stage.draft_vocabulary; draft && !draft->file.empty()) add_model(draft->file);
   }
   for (const config::TaskConfig& task : config.tasks) {
     inputs.datasets.push_back({task.file, io::sha256_of(task.file)});

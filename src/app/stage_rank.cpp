@@ -2,6 +2,7 @@
 
 #include <numeric>
 
+#include "app/draft_vocabulary.hpp"
 #include "core/error.hpp"
 
 namespace pipespec::app {
@@ -57,8 +58,12 @@ StageFiles open_stage(const config::RunConfig& config, const config::StageConfig
   const model::Architecture& architecture = files.checkpoint->architecture();
   model::check_weight_format(*files.checkpoint, weight_format(stage.weights));
   model::select_layers(stage.layers.value_or(std::vector<int>()), architecture.layers, stage.model);
-  if (is_plan && !text::has_tokenizer(stage.model)) return files;
-  files.tokenizer = text::load_tokenizer(stage.model);
+  if (!is_plan || text::has_tokenizer(stage.model)) files.tokenizer = text::load_tokenizer(stage.model);
+  if (const auto& draft = stage.draft_vocabulary) {
+    const auto ends = files.tokenizer ? files.tokenizer->end_tokens() : std::span<const Token>();
+    files.draft_vocabulary = draft_tokens(*draft, architecture.vocabulary, ends);
+  }
+  if (!files.tokenizer) return files;
   const int known = files.tokenizer->vocabulary_size();
   validate(known <= architecture.vocabulary, "{} has a tokenizer of {} tokens and a model of {}: get the files again",
            stage.model, known, architecture.vocabulary);
@@ -76,14 +81,16 @@ StageFiles open_stage(const config::RunConfig& config, const config::StageConfig
   reject("{}: {}", stage.where, error.what());  // the files do not know who asked for them
 }
 
-model::ModelOptions model_options(const config::RunConfig& config, const config::StageConfig& stage, Position context) {
+model::ModelOptions model_options(const config::RunConfig& config, const config::StageConfig& stage,
+                                  const StageFiles& files, Position context) {
   return {.weights = weight_format(stage.weights),
           .kv_cache = kv_type(stage.kv_cache),
           .layers = stage.layers.value_or(std::vector<int>()),
           .slots = config::most_sequences_in_flight(config),
           .context = context,
           .threads = std::max(1, stage.threads),
-          .sampling = config.generation.sampling};
+          .sampling = config.generation.sampling,
+          .draft_vocabulary = files.draft_vocabulary};
 }
 
 StageRank::StageRank(const Job& job, const StageFiles& files, Position context)
@@ -97,7 +104,7 @@ StageRank::StageRank(const Job& job, const StageFiles& files, Position context)
     return;
   }
   const bool is_shared = comm_.size() > 1;
-  shard_ = std::make_unique<model::Transformer>(files.checkpoint, model_options(job.config, stage, context),
+  shard_ = std::make_unique<model::Transformer>(files.checkpoint, model_options(job.config, stage, files, context),
                                                 is_shared ? &group_ : nullptr);
   if (!is_shared) return;
   const std::vector<int> peers = job.place.is_leader() ? ranks_but(0, comm_.size()) : std::vector<int>{0};

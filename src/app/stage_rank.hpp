@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "app/job.hpp"
 #include "comm/communicator.hpp"
@@ -24,6 +25,7 @@ enum class Purpose { run, plan };
 struct StageFiles {
   std::shared_ptr<const model::Checkpoint> checkpoint;  ///< for a plan, perhaps an outline
   std::unique_ptr<const text::Tokenizer> tokenizer;     ///< for a plan, null where the folder holds none
+  std::vector<Token> draft_vocabulary;                  ///< as model::ModelOptions takes it
 };
 
 /// Opens the model of a stage. UserError if it cannot be run as configured, or if its vocabulary is not the target's
@@ -31,7 +33,8 @@ struct StageFiles {
 StageFiles open_stage(const config::RunConfig& config, const config::StageConfig& stage, Purpose purpose);
 
 /// How the configuration wants a stage's model to run.
-model::ModelOptions model_options(const config::RunConfig& config, const config::StageConfig& stage, Position context);
+model::ModelOptions model_options(const config::RunConfig& config, const config::StageConfig& stage,
+                                  const StageFiles& files, Position context);
 
 /// This rank's part of its stage, loaded. Collective among the ranks of the stage. The leader of several ranks tells
 /// the others what to run; they `serve()`.

@@ -59,7 +59,8 @@ void refuse_keys(const Reader& stage, std::initializer_list<std::string_view> ke
 }
 
 PromptLookupConfig read_lookup(const Reader& stage) {
-  refuse_keys(stage, {"model", "layers", "tensor_parallel", "weights", "kv_cache", "threads", "context"},
+  refuse_keys(stage,
+              {"model", "layers", "draft_vocabulary", "tensor_parallel", "weights", "kv_cache", "threads", "context"},
               "a stage with a model");
   constexpr int longest = 64;
   PromptLookupConfig lookup;
@@ -86,10 +87,16 @@ std::vector<int> read_layers(const Reader& list) {
   return layers;
 }
 
+DraftVocabulary read_draft_vocabulary(const Reader& reader) {
+  const std::string given = reader.text();
+  if (parse_number<double>(given)) return {.first = integer(reader, 1, max_positions)};
+  return {.file = given};
+}
+
 /// `models` is the folder that a relative path of a model counts from; empty: the working directory.
 StageConfig read_stage(const Reader& reader, const std::filesystem::path& models) {
-  reader.require_keys({"name", "drafter", "model", "layers", "tensor_parallel", "weights", "kv_cache", "threads",
-                       "context", "min_match", "max_match", "max_tokens"});
+  reader.require_keys({"name", "drafter", "model", "layers", "draft_vocabulary", "tensor_parallel", "weights",
+                       "kv_cache", "threads", "context", "min_match", "max_match", "max_tokens"});
   StageConfig stage;
   stage.where = reader.where();
   stage.name = reader.at("name", "a stage is called by its name").word();
@@ -101,6 +108,7 @@ StageConfig read_stage(const Reader& reader, const std::filesystem::path& models
   refuse_keys(reader, {"min_match", "max_match", "max_tokens"}, "a stage with drafter: prompt_lookup");
   stage.model = models / reader.at("model", "a stage without one needs drafter: prompt_lookup").text();
   if (const auto layers = reader.find("layers")) stage.layers = read_layers(*layers);
+  if (const auto draft = reader.find("draft_vocabulary")) stage.draft_vocabulary = read_draft_vocabulary(*draft);
   read_integer(reader, "tensor_parallel", 1, max_ranks, stage.tensor_parallel);
   if (const auto weights = reader.find("weights")) stage.weights = weights->choice(weights_choices);
   if (const auto kv_cache = reader.find("kv_cache")) stage.kv_cache = kv_cache->choice(kv_cache_choices);
@@ -121,6 +129,8 @@ std::vector<StageConfig> read_stages(const Reader& list, const std::filesystem::
   if (stages.back().drafter != DrafterKind::model)
     items.back().fail(
         "the last stage has no model (it is the target, which decides every token): end the list with a model");
+  if (const auto draft = items.back().find("draft_vocabulary"))
+    draft->fail("does not fit here (the last stage is the target, which decides among all tokens): remove it");
   return stages;
 }
 

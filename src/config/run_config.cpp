@@ -58,6 +58,8 @@ std::string to_yaml(const StageConfig& stage) {
                              stage.lookup.max_match, stage.lookup.max_tokens);
   out += fmt::format(", model: {}", scalar(stage.model));
   if (stage.layers) out += fmt::format(", layers: [{}]", fmt::join(*stage.layers, ", "));
+  if (const auto& draft = stage.draft_vocabulary)
+    out += fmt::format(", draft_vocabulary: {}", draft->first > 0 ? std::to_string(draft->first) : scalar(draft->file));
   return out + fmt::format(", tensor_parallel: {}, weights: {}, kv_cache: {}, threads: {}, context: {}}}",
                            stage.tensor_parallel, name(stage.weights), name(stage.kv_cache),
                            number_or_auto(stage.threads), number_or_auto(stage.context));

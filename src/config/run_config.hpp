@@ -31,12 +31,20 @@ struct PromptLookupConfig {
   int max_tokens = 8;  ///< proposed at once, ≥ 1
 };
 
+/// The tokens that a drafter can predict: the first of the vocabulary, or those that a file lists. The logits of the
+/// others are not computed, which in a small model are most of its work.
+struct DraftVocabulary {
+  int first = 0;          ///< 0: the file's
+  std::string file = {};  ///< path, as given: relative to the working directory; empty: none
+};
+
 struct StageConfig {
   std::string name;  ///< unique
   DrafterKind drafter = DrafterKind::model;
   std::string model;                       ///< path, relative to the working directory; empty for a drafter without one
   std::optional<std::vector<int>> layers;  ///< the model is cut to these layers, strictly ascending; none: all of them
-  int tensor_parallel = 1;                 ///< ranks of the stage
+  std::optional<DraftVocabulary> draft_vocabulary;  ///< never of the target; none: all tokens
+  int tensor_parallel = 1;                          ///< ranks of the stage
   Weights weights = Weights::native;
   KvCache kv_cache = KvCache::automatic;  ///< f32 beside f32 weights, else f16
   int threads = 0;                        ///< per rank; 0: as many as the machine has to give

@@ -32,7 +32,7 @@ std::int64_t weight_bytes(const Checkpoint& checkpoint, const ModelOptions& opti
 MemoryPlan memory_plan(const Checkpoint& checkpoint, const ModelOptions& options, TensorParallel place) {
   check_weight_format(checkpoint, options.weights);
   const Architecture& a = checkpoint.architecture();
-  const Shard shard = shard_of(a, place);
+  const Shard shard = shard_of(a, options, place);
   const KvCache::Extents cache = cache_extents(checkpoint, options, shard);
   MemoryPlan plan;
   plan.weights = weight_bytes(checkpoint, options, shard);
@@ -41,7 +41,8 @@ MemoryPlan memory_plan(const Checkpoint& checkpoint, const ModelOptions& options
   plan.workspace = Workspace::bytes(a, shard, Transformer::chunk_rows) +
                    ops::RopeTable::bytes(cache.context, a.head_dim) +
                    static_cast<std::int64_t>(ops::attention_scratch_bytes(KvCache::outline(cache), shard.heads.size()));
-  if (!options.sampling.is_greedy()) plan.workspace += DrawBuffers::bytes(options.sampling, a, shard);
+  if (!options.sampling.is_greedy())
+    plan.workspace += DrawBuffers::bytes(options.sampling, output_count(a, options), shard);
   return plan;
 }
 

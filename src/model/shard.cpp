@@ -34,7 +34,7 @@ std::optional<std::int64_t> parts_of_a_group(const Architecture& a, int ranks) {
 
 }  // namespace
 
-Shard shard_of(const Architecture& a, TensorParallel place) {
+Shard shard_of(const Architecture& a, TensorParallel place, std::int64_t outputs) {
   expect(place.size >= 1 && place.rank >= 0 && place.rank < place.size, "the rank is one of its group");
   const std::int64_t group = a.heads / a.kv_heads;
   const std::int64_t columns = group * a.head_dim;  // of the attention output, that come from one KV head
@@ -55,7 +55,7 @@ Shard shard_of(const Architecture& a, TensorParallel place) {
     shard.heads = {shard.kv_heads.begin * group, shard.kv_heads.end * group};
   }
   shard.feed_forward = part(a.feed_forward, block, "feed-forward columns");
-  shard.vocabulary = part(a.vocabulary, tile, "vocabulary entries");
+  shard.outputs = part(outputs == 0 ? a.vocabulary : outputs, tile, "logits");
   return shard;
 }
 

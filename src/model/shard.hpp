@@ -26,16 +26,17 @@ struct Shard {
   Range kv_heads;
   Range heads;  ///< the query heads that read those KV heads
   Range feed_forward;
-  Range vocabulary;
+  Range outputs;  ///< rows of the head that it computes
 };
 
 /// Divides `count` indices into `parts` contiguous ranges whose bounds are multiples of `unit`, the first ones larger
 /// by a unit where it does not come out even. Returns the range of `part`; empty if there are too few units.
 Range divide(std::int64_t count, std::int64_t unit, int part, int parts);
 
-/// The shard of `place.rank`. Where there are enough of them for all ranks, column shards of the attention output and
-/// of down start at multiples of 32 (the block of the quantised types), the vocabulary's at multiples of 16 (the tile
-/// of a packed matrix). Throws UserError if a rank would have nothing to do.
-Shard shard_of(const Architecture& architecture, TensorParallel place);
+/// The shard of `place.rank` of a model whose head computes `outputs` logits; 0: those of the whole vocabulary. Where
+/// there are enough of them for all ranks, column shards of the attention output and of down start at multiples of 32
+/// (the block of the quantised types), the head's at multiples of 16 (the tile of a packed matrix). Throws UserError if
+/// a rank would have nothing to do.
+Shard shard_of(const Architecture& architecture, TensorParallel place, std::int64_t outputs = 0);
 
 }  // namespace pipespec::model

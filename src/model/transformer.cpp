@@ -1,6 +1,7 @@
 #include "model/transformer.hpp"
 
 #include <algorithm>
+#include <functional>
 #include <utility>
 
 #include "core/error.hpp"
@@ -38,6 +39,18 @@ TensorParallel place_in(const comm::Group* group) {
   return group ? TensorParallel{group->rank(), group->size()} : TensorParallel{};
 }
 
+std::int64_t output_count(const Architecture& a, const ModelOptions& options) {
+  return options.draft_vocabulary.empty() ? a.vocabulary : static_cast<std::int64_t>(options.draft_vocabulary.size());
+}
+
+Shard shard_of(const Architecture& a, const ModelOptions& options, TensorParallel place) {
+  const std::vector<Token>& draft = options.draft_vocabulary;
+  expect(draft.empty() || (draft.front() >= 0 && draft.back() < a.vocabulary &&
+                           std::ranges::adjacent_find(draft, std::greater_equal()) == draft.end()),
+         "a draft vocabulary is tokens of the vocabulary, ascending");
+  return shard_of(a, place, output_count(a, options));
+}
+
 KvCache::Extents cache_extents(const Checkpoint& checkpoint, const ModelOptions& options, const Shard& shard) {
   const Architecture& a = checkpoint.architecture();
   expect(options.slots > 0 && options.context >= 0, "a model has slots, and a context is not negative");
@@ -52,18 +65,21 @@ KvCache::Extents cache_extents(const Checkpoint& checkpoint, const ModelOptions&
 Transformer::Transformer(std::shared_ptr<const Checkpoint> checkpoint, const ModelOptions& options, comm::Group* group)
     : checkpoint_(std::move(checkpoint)),
       group_(group),
-      shard_(shard_of(architecture(), place_in(group))),
+      draft_vocabulary_(options.draft_vocabulary),
+      output_count_(output_count(architecture(), options)),
+      shard_(shard_of(architecture(), options, place_in(group))),
       stream_(device::Device::host(), options.threads),
       weights_(load_weights(*checkpoint_, shard_,
                             select_layers(options.layers, architecture().layers, checkpoint_->source()),
-                            options.weights, stream_)),
+                            options.weights, stream_, draft_vocabulary_)),
       cache_(cache_extents(*checkpoint_, options, shard_)),
       rope_(cache_.context(), architecture().head_dim, architecture().rope_base, architecture().rope_factors),
       workspace_(stream_, architecture(), shard_, chunk_rows),
       best_(chunk_rows) {
   pieces_.reserve(chunk_rows);
   stream_.scratch(ops::attention_scratch_bytes(cache_.view(0, 0), shard_.heads.size()));  // grows no more in passes
-  if (!options.sampling.is_greedy()) drawing_.emplace(options.sampling, architecture(), shard_, chunk_rows);
+  if (!options.sampling.is_greedy())
+    drawing_.emplace(options.sampling, output_count_, draft_vocabulary_, shard_, chunk_rows);
 }
 
 std::int64_t Transformer::weight_bytes() const {
@@ -240,9 +256,11 @@ MatrixView<const float> Transformer::normalise_outputs() {
 void Transformer::find_best(MatrixView<const float> outputs, std::span<Token> next) {
   workspace_.activations.assign(stream_, outputs, needs_blocks(weights_.head));
   const std::span<Best> best = std::span(best_).first(next.size());
-  ops::linear_argmax(stream_, weights_.head, workspace_.activations, static_cast<Token>(shard_.vocabulary.begin), best);
+  ops::linear_argmax(stream_, weights_.head, workspace_.activations, static_cast<Token>(shard_.outputs.begin), best);
   if (group_) group_->best_of_all(best);
-  std::ranges::transform(best, next.begin(), &Best::token);
+  std::ranges::transform(best, next.begin(), [&](const Best& found) {
+    return draft_vocabulary_.empty() ? found.token : draft_vocabulary_[static_cast<std::size_t>(found.token)];
+  });
 }
 
 /// Every rank draws from the logits of all, and so the same.
@@ -292,10 +310,10 @@ bool Transformer::forward(std::span<const Segment> segments, std::span<Token> ne
 
 void Transformer::logits(Slot slot, std::span<const Token> tokens, MatrixView<float> out) {
   const auto rows = static_cast<std::int64_t>(tokens.size());
-  expect(out.rows == rows && out.cols == vocabulary_size(), "logits are [tokens, vocabulary]");
+  expect(out.rows == rows && out.cols == outputs(), "logits are [tokens, outputs]");
   const Segment segment{slot, length(slot), tokens, static_cast<int>(rows)};
   std::int64_t written = 0;
-  RowBuffer own(group_ ? chunk_rows : 0, shard_.vocabulary.size());
+  RowBuffer own(group_ ? chunk_rows : 0, shard_.outputs.size());
   pass(std::span(&segment, 1), {}, [&](MatrixView<const float> outputs) {
     write_logits(outputs, own, out.row_range(written, outputs.rows));
     written += outputs.rows;

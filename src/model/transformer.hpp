@@ -31,6 +31,7 @@ struct ModelOptions {
   Position context = 0;                      ///< positions a slot has room for; 0: as many as the model was trained for
   int threads = 1;
   Sampling sampling = {};
+  std::vector<Token> draft_vocabulary = {};  ///< the tokens that a drafter can predict, ascending; empty: all
 };
 
 /// LLaMA's forward pass (Touvron et al. 2023) with grouped-query attention and a KV cache. The rows of a segment are
@@ -53,8 +54,11 @@ class Transformer final : public LanguageModel {
   void truncate(Slot slot, Position length) override { cache_.truncate(slot, length); }
   bool forward(std::span<const Segment> segments, std::span<Token> next, const KeepGoing& keep_going = {}) override;
 
-  /// Appends `tokens` to `slot` as forward() does and writes the logits after every one of them, the whole vocabulary's
-  /// on every rank. out [tokens, vocabulary_size()].
+  /// How many tokens it can predict: all of the vocabulary, or the draft vocabulary, in its order.
+  std::int64_t outputs() const { return output_count_; }
+
+  /// Appends `tokens` to `slot` as forward() does and writes the logits of all outputs after every one of them, on
+  /// every rank. out [tokens, outputs()].
   void logits(Slot slot, std::span<const Token> tokens, ops::MatrixView<float> out);
 
   /// Host threads of the passes to come, ≥ 1.
@@ -110,6 +114,8 @@ class Transformer final : public LanguageModel {
 
   std::shared_ptr<const Checkpoint> checkpoint_;
   comm::Group* group_;  // nullptr: alone
+  std::vector<Token> draft_vocabulary_;
+  std::int64_t output_count_;
   Shard shard_;
   device::Stream stream_;
   Weights weights_;
@@ -125,6 +131,12 @@ class Transformer final : public LanguageModel {
 
 /// Where the group's calling rank stands; nullptr: alone.
 TensorParallel place_in(const comm::Group* group);
+
+/// How many logits a Transformer made with these arguments computes for a row.
+std::int64_t output_count(const Architecture& architecture, const ModelOptions& options);
+
+/// The shard of a Transformer made with these arguments. Throws UserError as shard_of() does without options.
+Shard shard_of(const Architecture& architecture, const ModelOptions& options, TensorParallel place);
 
 /// The extents of the cache of a Transformer made with these arguments. Throws UserError if the context is longer than
 /// the model's.

@@ -16,12 +16,12 @@ namespace pipespec::model {
 namespace {
 
 /// The part of a stored tensor that a rank reads: of every row of the part, the whole blocks that hold its columns.
-/// Counts what it hands out, and gives the pages of the mapped file back when it is done with them, so that weights do
-/// not take memory twice. One thread at a time.
+/// With a list of rows, ascending, the part is one of the list. Counts what it hands out, and gives the pages of the
+/// mapped file back when it is done with them, so that weights do not take memory twice. One thread at a time.
 class StoredPart {
  public:
-  StoredPart(const StoredTensor& tensor, const MatrixPart& part)
-      : tensor_(tensor), part_(part), held_(part.rows.begin) {
+  StoredPart(const StoredTensor& tensor, const MatrixPart& part, std::span<const Token> listed = {})
+      : tensor_(tensor), part_(part), listed_(listed), held_(stored_row(0)) {
     const std::int64_t length = ops::block_format(tensor.type).length;
     const Range blocks{part.cols.begin / length, (part.cols.end + length - 1) / length};
     stride_ = ops::row_bytes(tensor.type, tensor.extents.cols);
@@ -31,19 +31,25 @@ class StoredPart {
     first_ = static_cast<std::size_t>(part.cols.begin - blocks.begin * length);
   }
 
-  ~StoredPart() { release_up_to(part_.rows.end); }
+  ~StoredPart() { release_up_to(stored_row(rows() - 1) + 1); }
   StoredPart(const StoredPart&) = delete;
   StoredPart& operator=(const StoredPart&) = delete;
 
   std::int64_t rows() const { return part_.rows.size(); }
   std::int64_t cols() const { return part_.cols.size(); }
 
+  /// Which row of the tensor the part's `row` is.
+  std::int64_t stored_row(std::int64_t row) const {
+    const std::int64_t place = part_.rows.begin + row;
+    return listed_.empty() ? place : listed_[static_cast<std::size_t>(place)];
+  }
+
   /// The stored blocks of the part's `row`; rows are asked for in ascending order.
   std::span<const std::byte> row(std::int64_t row) {
-    if ((part_.rows.begin + row - held_) * stride_ >= most_held) release_up_to(part_.rows.begin + row);
+    const std::int64_t stored = stored_row(row);
+    if ((stored - held_) * stride_ >= most_held) release_up_to(stored);
     bytes_read_ += size_;
-    return tensor_.bytes.subspan(static_cast<std::size_t>((part_.rows.begin + row) * stride_ + begin_),
-                                 static_cast<std::size_t>(size_));
+    return tensor_.bytes.subspan(static_cast<std::size_t>(stored * stride_ + begin_), static_cast<std::size_t>(size_));
   }
 
   /// The part's columns of its `row`, widened; valid until the next call.
@@ -65,6 +71,7 @@ class StoredPart {
 
   const StoredTensor& tensor_;
   MatrixPart part_;
+  std::span<const Token> listed_;                   // rows of the tensor, or empty
   std::int64_t stride_ = 0, begin_ = 0, size_ = 0;  // bytes: of a row, before and of the blocks
   std::vector<float> wide_;                         // the blocks of one row
   std::size_t first_ = 0;                           // the part's first column in them
@@ -78,8 +85,9 @@ struct Job {
   MatrixPart part;
   ops::WeightType type;  ///< to pack it in: as stored, bf16, f32, q8_0 or q4_0
   ops::PackedMatrix* packed;
-  std::span<std::byte> memory = {};  ///< to pack it into
-  std::int64_t bytes_read = 0;       ///< when it is done
+  std::span<const Token> listed = {};  ///< of which rows of the tensor `part` is one; empty: of all
+  std::span<std::byte> memory = {};    ///< to pack it into
+  std::int64_t bytes_read = 0;         ///< when it is done
 
   std::size_t bytes() const { return ops::PackedMatrix::bytes(type, part.rows.size(), part.cols.size()); }
 };
@@ -93,7 +101,7 @@ bool narrow(ops::WeightType type, std::span<const float> values, std::span<std::
 
 /// Packs the part row by row.
 void pack(Job& job) {
-  StoredPart part(*job.tensor, job.part);
+  StoredPart part(*job.tensor, job.part, job.listed);
   ops::PackedMatrix packed(job.type, part.rows(), part.cols(), job.memory);
   std::vector<std::uint16_t> narrowed(static_cast<std::size_t>(ops::row_bytes(job.type, part.cols()) / 2));
   for (std::int64_t row = 0; row < part.rows(); ++row) {
@@ -106,7 +114,7 @@ void pack(Job& job) {
           narrow(job.type, part.widened(row), narrowed),
           "row {} of tensor {} holds a weight that {} cannot (not finite, or its block's scale is too large for an "
           "f16): use weights: native",
-          job.part.rows.begin + row, job.tensor->name, ops::to_string(job.type));
+          part.stored_row(row), job.tensor->name, ops::to_string(job.type));
       packed.set_row(row, std::as_bytes(std::span(narrowed)));
     }
   }
@@ -161,7 +169,7 @@ MatrixPart part_of(const Architecture& a, const Shard& shard, TensorRole role) {
     case TensorRole::down:
       return {all_rows, shard.feed_forward};
     case TensorRole::head:
-      return {shard.vocabulary, all_cols};
+      return {shard.outputs, all_cols};
     default:
       return {all_rows, all_cols};
   }
@@ -224,7 +232,7 @@ std::vector<int> select_layers(const std::vector<int>& chosen, int layers, const
 }
 
 Weights load_weights(const Checkpoint& checkpoint, const Shard& shard, const std::vector<int>& layers,
-                     WeightFormat format, device::Stream& stream) {
+                     WeightFormat format, device::Stream& stream, std::span<const Token> draft_vocabulary) {
   check_weight_format(checkpoint, format);
   const Architecture& a = checkpoint.architecture();
   Weights weights;
@@ -260,6 +268,7 @@ Weights load_weights(const Checkpoint& checkpoint, const Shard& shard, const std
     add(TensorRole::down, layers[i], to.down);
   }
   add(TensorRole::head, 0, weights.head);
+  jobs.back().listed = draft_vocabulary;
   weights.storage = allocate(jobs);
   std::swap(jobs.front(), jobs.back());  // the head is by far the largest, so it is packed first
   run_jobs(jobs, stream.pool());

@@ -3,8 +3,10 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <vector>
 
+#include "core/types.hpp"
 #include "device/buffer.hpp"
 #include "device/device.hpp"
 #include "model/checkpoint.hpp"
@@ -30,8 +32,8 @@ struct MatrixPart {
   Range rows, cols;
 };
 
-/// Which part of the tensor of `role` belongs to `shard`: rows of query, key, value, gate, up and head; columns of
-/// attention_output, down and the biases; all of a norm.
+/// Which part of the tensor of `role` belongs to `shard`: rows of query, key, value, gate, up and head (of a draft
+/// vocabulary, places in its list); columns of attention_output, down and the biases; all of a norm.
 MatrixPart part_of(const Architecture& architecture, const Shard& shard, TensorRole role);
 
 /// The type in which the columns `cols` of a stored matrix are packed. int8 is q8_0; int4 is q4_0, but q8_0 for the
@@ -74,14 +76,15 @@ struct Weights {
   ops::EmbeddingTable embedding;  // [vocabulary, width], in the checkpoint's mapping
   std::vector<LayerWeights> layers;
   std::vector<float> output_norm;     // [width]
-  ops::PackedMatrix head;             // [own vocabulary, width]
+  ops::PackedMatrix head;             // [own outputs, width]
   device::Buffer<std::byte> storage;  // of the packed matrices
   std::int64_t bytes_read = 0;        ///< of the checkpoint, to pack these
 };
 
-/// Packs the weights of the chosen layers on the stream's threads, row by row. `checkpoint` must outlive the result.
-/// Throws UserError as check_weight_format(), and where int8 or int4 cannot hold a weight.
+/// Packs the weights of the chosen layers on the stream's threads, row by row; of the head the rows of the draft
+/// vocabulary alone, unless that is empty. `checkpoint` must outlive the result. Throws UserError as
+/// check_weight_format(), and where int8 or int4 cannot hold a weight.
 Weights load_weights(const Checkpoint& checkpoint, const Shard& shard, const std::vector<int>& layers,
-                     WeightFormat format, device::Stream& stream);
+                     WeightFormat format, device::Stream& stream, std::span<const Token> draft_vocabulary = {});
 
 }  // namespace pipespec::model

@@ -33,9 +33,9 @@ std::int64_t Workspace::bytes(const Architecture& a, const Shard& shard, std::in
   return rows * floats * std::int64_t{sizeof(float)} + ops::Activations::bytes(rows, widest_input(a, shard));
 }
 
-std::int64_t DrawBuffers::bytes(const Sampling& sampling, const Architecture& a, const Shard& shard) {
-  return ops::Sampler::bytes(sampling, rows, a.vocabulary) +
-         rows * (a.vocabulary + shard.vocabulary.size()) * std::int64_t{sizeof(float)};
+std::int64_t DrawBuffers::bytes(const Sampling& sampling, std::int64_t outputs, const Shard& shard) {
+  return ops::Sampler::bytes(sampling, rows, outputs) +
+         rows * (outputs + shard.outputs.size()) * std::int64_t{sizeof(float)};
 }
 
 }  // namespace pipespec::model

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "core/sampling.hpp"
@@ -48,20 +49,22 @@ struct Workspace {
 struct DrawBuffers {
   static constexpr std::int64_t rows = 16;
 
-  /// For a pass of at most `outputs` outputs.
-  DrawBuffers(const Sampling& sampling, const Architecture& architecture, const Shard& shard, std::int64_t outputs)
-      : sampler(sampling, rows, architecture.vocabulary),
-        logits(rows, architecture.vocabulary),
-        own_logits(rows, shard.vocabulary.size()),
-        places(static_cast<std::size_t>(outputs)) {}
+  /// For passes that draw at most `draws` tokens, from `outputs` logits each; `draft_vocabulary` says whose they are,
+  /// as Sampler takes it.
+  DrawBuffers(const Sampling& sampling, std::int64_t outputs, std::span<const Token> draft_vocabulary,
+              const Shard& shard, std::int64_t draws)
+      : sampler(sampling, rows, outputs, draft_vocabulary),
+        logits(rows, outputs),
+        own_logits(rows, shard.outputs.size()),
+        places(static_cast<std::size_t>(draws)) {}
 
   /// Memory of buffers made with the same arguments.
-  static std::int64_t bytes(const Sampling& sampling, const Architecture& architecture, const Shard& shard);
+  static std::int64_t bytes(const Sampling& sampling, std::int64_t outputs, const Shard& shard);
 
   ops::Sampler sampler;
-  RowBuffer logits;                    // [rows, vocabulary]
-  RowBuffer own_logits;                // [rows, own vocabulary]
-  std::vector<ops::DrawPlace> places;  // [outputs]
+  RowBuffer logits;                    // [rows, outputs]
+  RowBuffer own_logits;                // [rows, own outputs]
+  std::vector<ops::DrawPlace> places;  // [draws]
 };
 
 }  // namespace pipespec::model

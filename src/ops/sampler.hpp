@@ -27,13 +27,14 @@ struct DrawPlace {
 /// thread-safe.
 class Sampler {
  public:
-  /// For at most `rows` rows at once.
-  Sampler(const Sampling& sampling, std::int64_t rows, std::int64_t vocabulary);
+  /// For at most `rows` rows of `columns` logits at once. Column i is the logit of token listed[i], where listed
+  /// [columns] ascends and must outlive the sampler, or of token i where it is empty. The other tokens are not drawn.
+  Sampler(const Sampling& sampling, std::int64_t rows, std::int64_t columns, std::span<const Token> listed = {});
 
   /// Memory of a sampler made with these arguments.
-  static std::int64_t bytes(const Sampling& sampling, std::int64_t rows, std::int64_t vocabulary);
+  static std::int64_t bytes(const Sampling& sampling, std::int64_t rows, std::int64_t columns);
 
-  /// logits [rows, vocabulary], finite or −∞, are used up; places and tokens [rows].
+  /// logits [rows, columns], finite or −∞, are used up; places and tokens [rows].
   void draw(device::Stream& stream, MatrixView<float> logits, std::span<const DrawPlace> places,
             std::span<Token> tokens);
 
@@ -43,9 +44,10 @@ class Sampler {
   bool has_filter() const { return sampling_.top_k > 0 || sampling_.top_p < 1 || sampling_.min_p > 0; }
 
   Sampling sampling_;
-  std::int64_t vocabulary_;
-  std::vector<Best> candidates_;  // [rows, vocabulary] if there is a filter
-  std::vector<Token> distinct_;   // [rows, repetition window] if there is a penalty
+  std::int64_t columns_;
+  std::span<const Token> listed_;  // [columns] or empty
+  std::vector<Best> candidates_;   // [rows, columns] if there is a filter
+  std::vector<Token> distinct_;    // [rows, repetition window] if there is a penalty
 };
 
 }  // namespace pipespec::ops

@@ -39,35 +39,74 @@ HWY_INLINE Lanes minus_log_uniform(const std::uint32_t* HWY_RESTRICT words) {
   return if_less(is_upper, half, lower, upper);
 }
 
-/// The token with the largest logit/T + noise; see Sampler.
-void noisy_argmax(const float* HWY_RESTRICT logits, std::int64_t vocabulary, float inverse_temperature,
-                  std::uint64_t seed, const DrawPlace& place, Best& found) {
-  const Lanes nothing = broadcast(-std::numeric_limits<float>::infinity());
-  const Lanes scale = broadcast(inverse_temperature), minus = broadcast(-1.0f);
-  Lanes best = nothing, best_tile = zero();
-  for (std::int64_t block = 0; block * 64 < vocabulary; ++block) {
-    HWY_ALIGN std::uint32_t words[4][16];
-    for (int i = 0; i < 16; ++i) {
-      words[0][i] = static_cast<std::uint32_t>(block * 16 + i);
-      words[1][i] = static_cast<std::uint32_t>(place.position);
-      words[2][i] = static_cast<std::uint32_t>(place.sequence);
-      words[3][i] = static_cast<std::uint32_t>(place.sequence >> 32);
-    }
-    philox4x32(words, seed);
-    for (int word = 0; word < 4; ++word) {
-      const std::int64_t first = block * 64 + word * 16;
-      if (first >= vocabulary) break;
-      const Lanes left = broadcast(static_cast<float>(vocabulary - first));
-      const Lanes logit = if_less(lane_numbers(), left, load_first(logits + first, vocabulary - first), nothing);
-      const Lanes noise = mul(log(minus_log_uniform(words[word])), minus);
-      const Lanes total = fma(logit, scale, noise);
-      best_tile = if_less(best, total, broadcast(static_cast<float>(first / 16)), best_tile);
-      best = if_less(best, total, total, best);
-    }
+/// The random words of the counters (first[i], place).
+HWY_INLINE void random_words(const std::uint32_t (&first)[16], const DrawPlace& place, std::uint64_t seed,
+                             std::uint32_t (&words)[4][16]) {
+  for (int i = 0; i < 16; ++i) {
+    words[0][i] = first[i];
+    words[1][i] = static_cast<std::uint32_t>(place.position);
+    words[2][i] = static_cast<std::uint32_t>(place.sequence);
+    words[3][i] = static_cast<std::uint32_t>(place.sequence >> 32);
   }
+  philox4x32(words, seed);
+}
+
+/// The largest logit·scale + noise so far, of each lane, and its tile of 16 columns.
+struct NoisyBest {
+  Lanes value, tile;
+};
+
+/// Takes the columns of a tile, whose noise is made of these words.
+HWY_INLINE void take_tile(const float* HWY_RESTRICT logits, std::int64_t columns, std::int64_t tile, const Lanes& scale,
+                          const std::uint32_t* HWY_RESTRICT words, NoisyBest& best) {
+  const std::int64_t first = tile * 16;
+  const Lanes nothing = broadcast(-std::numeric_limits<float>::infinity()), minus = broadcast(-1.0f);
+  const Lanes left = broadcast(static_cast<float>(columns - first));
+  const Lanes logit = if_less(lane_numbers(), left, load_first(logits + first, columns - first), nothing);
+  const Lanes noise = mul(log(minus_log_uniform(words)), minus);
+  const Lanes total = fma(logit, scale, noise);
+  best.tile = if_less(best.value, total, broadcast(static_cast<float>(tile)), best.tile);
+  best.value = if_less(best.value, total, total, best.value);
+}
+
+/// Of column = token: 64 of them share 16 counters.
+HWY_INLINE void take_all(const float* HWY_RESTRICT logits, std::int64_t columns, const Lanes& scale, std::uint64_t seed,
+                         const DrawPlace& place, NoisyBest& best) {
+  for (std::int64_t block = 0; block * 64 < columns; ++block) {
+    HWY_ALIGN std::uint32_t counters[16], words[4][16];
+    for (int i = 0; i < 16; ++i) counters[i] = static_cast<std::uint32_t>(block * 16 + i);
+    random_words(counters, place, seed, words);
+    for (int word = 0; word < 4 && block * 64 + word * 16 < columns; ++word)
+      take_tile(logits, columns, block * 4 + word, scale, words[word], best);
+  }
+}
+
+/// Of columns that are the listed tokens.
+HWY_INLINE void take_listed(const float* HWY_RESTRICT logits, std::int64_t columns, const Token* HWY_RESTRICT listed,
+                            const Lanes& scale, std::uint64_t seed, const DrawPlace& place, NoisyBest& best) {
+  for (std::int64_t tile = 0; tile * 16 < columns; ++tile) {
+    const auto count = static_cast<int>(std::min<std::int64_t>(16, columns - tile * 16));
+    HWY_ALIGN std::uint32_t counters[16] = {}, words[4][16], chosen[16] = {};
+    const Token* tokens = listed + tile * 16;
+    for (int i = 0; i < count; ++i) counters[i] = static_cast<std::uint32_t>(tokens[i] / 64 * 16 + tokens[i] % 16);
+    random_words(counters, place, seed, words);
+    for (int i = 0; i < count; ++i) chosen[i] = words[tokens[i] / 16 % 4][i];
+    take_tile(logits, columns, tile, scale, chosen, best);
+  }
+}
+
+/// The column with the largest logit/T + noise; see Sampler. `listed` is null where columns are tokens.
+void noisy_argmax(const float* HWY_RESTRICT logits, std::int64_t columns, const Token* HWY_RESTRICT listed,
+                  float inverse_temperature, std::uint64_t seed, const DrawPlace& place, Best& found) {
+  NoisyBest best{broadcast(-std::numeric_limits<float>::infinity()), zero()};
+  const Lanes scale = broadcast(inverse_temperature);
+  if (listed)
+    take_listed(logits, columns, listed, scale, seed, place, best);
+  else
+    take_all(logits, columns, scale, seed, place, best);
   HWY_ALIGN float values[16], tiles[16];
-  store(best, values);
-  store(best_tile, tiles);
+  store(best.value, values);
+  store(best.tile, tiles);
   found = {values[0], static_cast<Token>(tiles[0]) * 16};
   for (int i = 1; i < 16; ++i) {
     const Best candidate{values[i], static_cast<Token>(tiles[i]) * 16 + i};
@@ -96,38 +135,41 @@ namespace pipespec::ops {
 HWY_EXPORT(noisy_argmax);
 HWY_EXPORT(take_exponents);
 
-Sampler::Sampler(const Sampling& sampling, std::int64_t rows, std::int64_t vocabulary)
-    : sampling_(sampling), vocabulary_(vocabulary) {
+Sampler::Sampler(const Sampling& sampling, std::int64_t rows, std::int64_t columns, std::span<const Token> listed)
+    : sampling_(sampling), columns_(columns), listed_(listed) {
   expect(sampling.temperature >= 0 && sampling.repetition_penalty > 0, "a temperature is not negative");
-  if (has_filter()) candidates_.resize(static_cast<std::size_t>(rows * vocabulary));
+  expect(listed.empty() || static_cast<std::int64_t>(listed.size()) == columns, "a token a column");
+  if (has_filter()) candidates_.resize(static_cast<std::size_t>(rows * columns));
   if (sampling.is_penalised()) distinct_.resize(static_cast<std::size_t>(rows * sampling.repetition_window));
 }
 
-std::int64_t Sampler::bytes(const Sampling& sampling, std::int64_t rows, std::int64_t vocabulary) {
-  const Sampler one(sampling, 1, vocabulary);
+std::int64_t Sampler::bytes(const Sampling& sampling, std::int64_t rows, std::int64_t columns) {
+  const Sampler one(sampling, 1, columns);
   return rows * static_cast<std::int64_t>(one.candidates_.size() * sizeof(Best) + one.distinct_.size() * sizeof(Token));
 }
 
 void Sampler::draw(device::Stream& stream, MatrixView<float> logits, std::span<const DrawPlace> places,
                    std::span<Token> tokens) {
-  expect(logits.cols == vocabulary_ && places.size() == tokens.size() &&
+  expect(logits.cols == columns_ && places.size() == tokens.size() &&
              static_cast<std::size_t>(logits.rows) == tokens.size(),
          "a place and a token for every row of logits");
   stream.pool().parallel_for(logits.rows, [&](std::int64_t row, std::int64_t end) {
     for (; row < end; ++row) {
-      const std::span<float> values(logits.row(row), static_cast<std::size_t>(vocabulary_));
+      const std::span<float> values(logits.row(row), static_cast<std::size_t>(columns_));
       const DrawPlace& place = places[static_cast<std::size_t>(row)];
       if (sampling_.is_penalised())
         penalise(values, place.recent, std::span(distinct_).subspan(row * sampling_.repetition_window));
       Best best{};
       if (sampling_.temperature == 0) {
-        argmax({values.data(), 1, vocabulary_}, 0, {&best, 1});
+        argmax({values.data(), 1, columns_}, 0, {&best, 1});
       } else {
-        if (has_filter()) filter(values, std::span(candidates_).subspan(row * vocabulary_, vocabulary_));
+        if (has_filter()) filter(values, std::span(candidates_).subspan(row * columns_, columns_));
         HWY_DYNAMIC_DISPATCH(noisy_argmax)
-        (values.data(), vocabulary_, static_cast<float>(1 / sampling_.temperature), sampling_.seed, place, best);
+        (values.data(), columns_, listed_.data(), static_cast<float>(1 / sampling_.temperature), sampling_.seed, place,
+         best);
       }
-      tokens[static_cast<std::size_t>(row)] = best.token;
+      tokens[static_cast<std::size_t>(row)] =
+          listed_.empty() ? best.token : listed_[static_cast<std::size_t>(best.token)];
     }
   });
 }
@@ -139,10 +181,17 @@ void Sampler::penalise(std::span<float> logits, std::span<const Token> recent, s
   std::ranges::sort(distinct);
   const auto penalty = static_cast<float>(sampling_.repetition_penalty);
   Token last = -1;
+  auto place = listed_.begin();
   for (const Token token : distinct) {
-    if (token >= vocabulary_) break;
     if (token == std::exchange(last, token)) continue;
-    float& logit = logits[static_cast<std::size_t>(token)];
+    std::int64_t column = token;
+    if (!listed_.empty()) {
+      place = std::lower_bound(place, listed_.end(), token);
+      if (place == listed_.end() || *place != token) continue;
+      column = place - listed_.begin();
+    }
+    if (column >= columns_) break;
+    float& logit = logits[static_cast<std::size_t>(column)];
     logit = logit > 0 ? logit / penalty : logit * penalty;
   }
 }

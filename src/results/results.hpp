@@ -21,7 +21,7 @@ struct InputFile {
 
 /// The files a run reads.
 struct Inputs {
-  std::vector<InputFile> models;    ///< one a stage with a model
+  std::vector<InputFile> models;    ///< one a stage with a model, and the list of its draft vocabulary
   std::vector<InputFile> datasets;  ///< one a task
   friend bool operator==(const Inputs&, const Inputs&) = default;
 };

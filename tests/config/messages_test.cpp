@@ -136,6 +136,18 @@ TEST(ConfigMessages, say_where_what_why_and_what_to_do) {
        "list"},
       {"model: models/target.gguf", "model: m, layers: []",
        "run.yaml:4: stages.1.layers: the list is empty (at least one entry is expected): add one"},
+      {"model: models/target.gguf", "model: m, draft_vocabulary: 0",
+       "run.yaml:4: stages.1.draft_vocabulary: 0 is out of range (1 to 16777216): choose another"},
+      {"model: models/target.gguf", "model: m, draft_vocabulary: 1.5",
+       "run.yaml:4: stages.1.draft_vocabulary: '1.5' is not a whole number (one from 1 to 16777216 is expected): "
+       "correct it"},
+      {"model: models/target.gguf", "model: m, draft_vocabulary: [1, 2]",
+       "run.yaml:4: stages.1.draft_vocabulary: a list (text is expected): write one value"},
+      {"model: models/target.gguf", "model: m, draft_vocabulary: 4096",
+       "run.yaml:4: stages.1.draft_vocabulary: does not fit here (the last stage is the target, which decides among "
+       "all tokens): remove it"},
+      {"drafter: prompt_lookup", "drafter: prompt_lookup, draft_vocabulary: 4096",
+       "run.yaml:3: stages.0.draft_vocabulary: does not fit here (it belongs to a stage with a model): remove it"},
       // what this version does not have
       {"max_new_tokens: 64", "temperature: -0.7",
        "run.yaml:7: generation.temperature: -0.7 is out of range (0, or from 0.01 to 100): choose another"},
@@ -224,8 +236,8 @@ TEST(ConfigMessages, blame_the_override_that_is_wrong) {
       {"stages.1.threads=many",
        "--set stages.1.threads: 'many' is not a whole number (one from 1 to 1024 is expected): correct it"},
       {"stages.1={name: t, model: m, thread: 1}",
-       "--set stages.1: stages.1.thread: unknown key (there are name, drafter, model, layers, tensor_parallel, "
-       "weights, kv_cache, "
+       "--set stages.1: stages.1.thread: unknown key (there are name, drafter, model, layers, draft_vocabulary, "
+       "tensor_parallel, weights, kv_cache, "
        "threads, context, min_match, max_match, max_tokens): did you mean threads?"},
       {"stages.2.threads=1",
        "--set stages.2.threads: no entry '2' (the list has 2, counted from 0): use a number below 2"},

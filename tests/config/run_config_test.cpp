@@ -24,7 +24,7 @@ seed: 18446744073709551615
 backend: host
 stages:
   - {name: ngram, drafter: prompt_lookup, min_match: 3, max_match: 7, max_tokens: 9}
-  - {name: draft, model: models/draft.gguf, layers: [0, 1, 28], weights: bf16, threads: 2, context: 512}
+  - {name: draft, model: models/draft.gguf, layers: [0, 1, 28], draft_vocabulary: 4096, weights: bf16, threads: 2, context: 512}
   - {name: target, model: models/target.gguf, tensor_parallel: 2, weights: f32, kv_cache: f16}
 tasks:
   - {preset: humaneval_instruct, file: datasets/h.jsonl, samples: 3-7}
@@ -99,6 +99,7 @@ TEST(RunConfig, reads_every_key) {
   EXPECT_EQ(config.stages[0].lookup.max_tokens, 9);
   EXPECT_EQ(config.stages[1].model, "models/draft.gguf");
   EXPECT_THAT(*config.stages[1].layers, ElementsAre(0, 1, 28));
+  EXPECT_EQ(config.stages[1].draft_vocabulary->first, 4096);
   EXPECT_EQ(config.stages[1].weights, Weights::bf16);
   EXPECT_EQ(config.stages[1].threads, 2);
   EXPECT_EQ(config.stages[1].context, 512);
@@ -115,6 +116,13 @@ TEST(RunConfig, reads_every_key) {
   EXPECT_EQ(config.experiments[2].max_ahead, 32);
   EXPECT_EQ(config.limits.time_seconds, 5400);
   EXPECT_EQ(config.limits.stop_before_end_seconds, 90);
+}
+
+TEST(RunConfig, a_draft_vocabulary_may_be_a_file) {
+  const RunConfig config = parse_text(chain, {"stages.1.draft_vocabulary=lists/4096.json"});
+  EXPECT_EQ(config.stages[1].draft_vocabulary->first, 0);
+  EXPECT_EQ(config.stages[1].draft_vocabulary->file, "lists/4096.json");
+  EXPECT_EQ(to_yaml(parse_text(to_yaml(config))), to_yaml(config));
 }
 
 TEST(RunConfig, relative_models_count_from_the_folder_of_the_models) {

@@ -21,9 +21,14 @@ TEST(MemoryPlan, WeightsAreWhatTheTransformerPacks) {
     const std::int64_t norms = 4 * (2 * 3 + 1) * model.width;
     for (const WeightFormat format : {WeightFormat::native, WeightFormat::bf16, WeightFormat::f32})
       testing::run_ranks(3, [&](comm::Group& group) {
-        const ModelOptions options{.weights = format, .layers = {0, 1, 3}};
-        EXPECT_EQ(memory_plan(*checkpoint, options, {group.rank(), 3}).weights,
-                  Transformer(checkpoint, options, &group).weight_bytes() + norms);
+        for (const std::vector<Token>& draft :
+             {std::vector<Token>(),
+              {2,   3,   5,   7,   11,  100, 101, 102, 103, 104, 105, 106, 107, 108, 109, 110, 111,
+               112, 113, 200, 299, 300, 301, 302, 303, 304, 305, 306, 307, 308, 309, 310, 311, 312}}) {
+          const ModelOptions options{.weights = format, .layers = {0, 1, 3}, .draft_vocabulary = draft};
+          EXPECT_EQ(memory_plan(*checkpoint, options, {group.rank(), 3}).weights,
+                    Transformer(checkpoint, options, &group).weight_bytes() + norms);
+        }
       });
   }
 }

@@ -41,11 +41,11 @@ inline std::vector<Token> random_text(std::size_t length, int vocabulary, unsign
   return tokens;
 }
 
-/// Appends `tokens` to the slot and returns their logits, [tokens * vocabulary].
+/// Appends `tokens` to the slot and returns their logits, [tokens * outputs].
 inline std::vector<float> logits(model::Transformer& transformer, std::span<const Token> tokens, model::Slot slot = 0) {
   const auto rows = static_cast<std::int64_t>(tokens.size());
-  std::vector<float> out(tokens.size() * static_cast<std::size_t>(transformer.vocabulary_size()));
-  transformer.logits(slot, tokens, {out.data(), rows, transformer.vocabulary_size()});
+  std::vector<float> out(tokens.size() * static_cast<std::size_t>(transformer.outputs()));
+  transformer.logits(slot, tokens, {out.data(), rows, transformer.outputs()});
   return out;
 }
 

@@ -137,9 +137,9 @@ TEST(Transformer, OutputsAreThoseOfEachSegmentsLastRows) {
 
 /// What a model draws after each token of a text, taken `chunk` tokens at a time. The logits of random weights lie far
 /// apart, so only high temperatures draw anything but the largest.
-std::vector<Token> drawn(const testing::TinyGguf& file, const Sampling& sampling, std::span<const Token> text,
-                         std::size_t chunk, std::uint64_t sequence = 3) {
-  Transformer transformer(testing::open(file), {.sampling = sampling});
+std::vector<Token> drawn(const testing::TinyGguf& file, const ModelOptions& options, std::span<const Token> text,
+                         std::size_t chunk, std::uint64_t sequence = 3, comm::Group* group = nullptr) {
+  Transformer transformer(testing::open(file), options, group);
   std::vector<Token> next(text.size());
   for (std::size_t begin = 0; begin < text.size(); begin += chunk) {
     const std::size_t end = std::min(begin + chunk, text.size());
@@ -159,9 +159,9 @@ TEST(Transformer, DrawsTheSameTokensWhateverTheChunks) {
   const auto text = testing::random_text(200, file.model.vocabulary);
   for (const Sampling& sampling : {Sampling{.temperature = 30, .seed = 9}, Sampling{.repetition_penalty = 5},
                                    Sampling{.temperature = 30, .top_k = 40, .repetition_penalty = 1.2}}) {
-    const auto expected = drawn(file, sampling, text, 1);
-    EXPECT_EQ(drawn(file, sampling, text, 7), expected);
-    EXPECT_EQ(drawn(file, sampling, text, 200), expected);
+    const auto expected = drawn(file, {.sampling = sampling}, text, 1);
+    EXPECT_EQ(drawn(file, {.sampling = sampling}, text, 7), expected);
+    EXPECT_EQ(drawn(file, {.sampling = sampling}, text, 200), expected);
     EXPECT_NE(drawn(file, {}, text, 200), expected) << "it is greedy";
   }
 }
@@ -169,16 +169,66 @@ TEST(Transformer, DrawsTheSameTokensWhateverTheChunks) {
 TEST(Transformer, DrawsOtherTokensForAnotherSequenceOrSeed) {
   const auto file = testing::make_tiny_gguf({});
   const auto text = testing::random_text(50, file.model.vocabulary);
-  const auto expected = drawn(file, {.temperature = 30}, text, 50);
-  EXPECT_NE(drawn(file, {.temperature = 30}, text, 50, 4), expected);
-  EXPECT_NE(drawn(file, {.temperature = 30, .seed = 1}, text, 50), expected);
+  const auto expected = drawn(file, {.sampling = {.temperature = 30}}, text, 50);
+  EXPECT_NE(drawn(file, {.sampling = {.temperature = 30}}, text, 50, 4), expected);
+  EXPECT_NE(drawn(file, {.sampling = {.temperature = 30, .seed = 1}}, text, 50), expected);
 }
 
 TEST(Transformer, AtTheLowestTemperatureItDrawsTheLargestLogitsToken) {
   const auto file = testing::make_tiny_gguf({});
   const auto text = testing::random_text(50, file.model.vocabulary);
   const Sampling cold{.temperature = 0.01, .top_k = 1};
-  EXPECT_EQ(drawn(file, cold, text, 50), drawn(file, {}, text, 50));
+  EXPECT_EQ(drawn(file, {.sampling = cold}, text, 50), drawn(file, {}, text, 50));
+}
+
+/// Every third token of the tiny vocabulary and its last.
+std::vector<Token> some_tokens(int vocabulary) {
+  std::vector<Token> tokens;
+  for (Token token = 1; token < vocabulary - 1; token += 3) tokens.push_back(token);
+  tokens.push_back(vocabulary - 1);
+  return tokens;
+}
+
+TEST(Transformer, LogitsOfADraftVocabularyAreThoseOfItsTokens) {
+  for (const GgmlType type : {GgmlType::f32, GgmlType::q4_1, GgmlType::q2_k}) {
+    const auto file = testing::make_tiny_gguf(testing::with_type({.tied = false}, type));
+    const auto checkpoint = testing::open(file);
+    const std::vector<Token> tokens = some_tokens(file.model.vocabulary);
+    const auto text = testing::random_text(20, file.model.vocabulary);
+    Transformer whole(checkpoint, {}), draft(checkpoint, {.draft_vocabulary = tokens});
+    const auto all = testing::logits(whole, text), some = testing::logits(draft, text);
+    ASSERT_EQ(some.size(), text.size() * tokens.size());
+    for (std::size_t r = 0; r < text.size(); ++r)
+      for (std::size_t i = 0; i < tokens.size(); ++i)
+        ASSERT_EQ(some[r * tokens.size() + i], all[r * file.model.vocabulary + tokens[i]]) << r << " " << tokens[i];
+    EXPECT_LT(draft.weight_bytes(), whole.weight_bytes());
+    EXPECT_LT(draft.bytes_read(), whole.bytes_read());
+  }
+}
+
+/// Where the whole model chooses a token of the draft vocabulary, a model with that vocabulary chooses it, too: the
+/// noise is the token's own.
+TEST(Transformer, ADraftVocabularyChoosesWhatTheWholeModelChoosesFromIt) {
+  const auto file = testing::make_tiny_gguf({.vocabulary = 600});
+  const auto text = testing::random_text(200, file.model.vocabulary);
+  const std::vector<Token> tokens = some_tokens(file.model.vocabulary);
+  for (const Sampling& sampling :
+       {Sampling{}, Sampling{.temperature = 30, .seed = 9}, Sampling{.repetition_penalty = 5},
+        Sampling{.temperature = 30, .repetition_penalty = 1.2}}) {
+    const auto whole = drawn(file, {.sampling = sampling}, text, 200);
+    const ModelOptions options{.sampling = sampling, .draft_vocabulary = tokens};
+    const auto draft = drawn(file, options, text, 200);
+    int common = 0;
+    for (std::size_t r = 0; r < text.size(); ++r) {
+      EXPECT_TRUE(std::ranges::binary_search(tokens, draft[r]));
+      if (!std::ranges::binary_search(tokens, whole[r])) continue;
+      EXPECT_EQ(draft[r], whole[r]) << r;
+      ++common;
+    }
+    EXPECT_GT(common, 20);
+    EXPECT_EQ(drawn(file, options, text, 7), draft);
+    testing::run_ranks(2, [&](comm::Group& group) { EXPECT_EQ(drawn(file, options, text, 11, 3, &group), draft); });
+  }
 }
 
 TEST(Transformer, LengthFollowsPassesAndTruncates) {

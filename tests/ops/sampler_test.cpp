@@ -20,10 +20,10 @@ device::Stream stream(device::Device::host(), 2);
 
 /// The tokens drawn at the positions 0, 1, … of a sequence, always from the same logits.
 std::vector<Token> draws(const Sampling& sampling, const std::vector<float>& logits, int count,
-                         std::uint64_t sequence = 7) {
+                         std::uint64_t sequence = 7, std::span<const Token> listed = {}) {
   constexpr int rows = 1000;
   const auto vocabulary = static_cast<std::int64_t>(logits.size());
-  Sampler sampler(sampling, rows, vocabulary);
+  Sampler sampler(sampling, rows, vocabulary, listed);
   Matrix matrix(rows, vocabulary);
   std::vector<Token> drawn(static_cast<std::size_t>(count)), tokens(rows);
   for (int first = 0; first < count; first += rows) {
@@ -167,9 +167,30 @@ TEST(Sampler, top_k_comes_before_top_p) {
   EXPECT_THAT(draws({.temperature = 1, .top_k = 2, .top_p = 0.55}, logits, 1000), Each(0));
 }
 
-Token penalised(const std::vector<float>& logits, const std::vector<Token>& recent, double penalty, int window = 64) {
+TEST(Sampler, listed_tokens_are_drawn_as_if_the_others_were_impossible) {
+  auto logits = some_logits(700, 1);
+  std::vector<Token> listed;
+  std::vector<float> of_listed;
+  for (Token token = 0; token < 700; ++token) {
+    if (token % 5 == 2 || (token > 300 && token < 350)) {
+      listed.push_back(token);
+      of_listed.push_back(logits[static_cast<std::size_t>(token)]);
+    } else {
+      logits[static_cast<std::size_t>(token)] = -std::numeric_limits<float>::infinity();
+    }
+  }
+  for (const Sampling& sampling : {Sampling{.temperature = 0.9, .seed = 3}, Sampling{.temperature = 1, .top_k = 50},
+                                   Sampling{.temperature = 1, .top_p = 0.9, .min_p = 0.1}})
+    for (const std::string& name : available_instruction_sets()) {
+      const InstructionSetGuard guard(name);
+      EXPECT_EQ(draws(sampling, of_listed, 2000, 7, listed), draws(sampling, logits, 2000)) << name;
+    }
+}
+
+Token penalised(const std::vector<float>& logits, const std::vector<Token>& recent, double penalty, int window = 64,
+                std::span<const Token> listed = {}) {
   const Sampling sampling{.repetition_penalty = penalty, .repetition_window = window};
-  Sampler sampler(sampling, 1, static_cast<std::int64_t>(logits.size()));
+  Sampler sampler(sampling, 1, static_cast<std::int64_t>(logits.size()), listed);
   Matrix matrix(1, static_cast<std::int64_t>(logits.size()));
   std::ranges::copy(logits, matrix.view().row(0));
   std::vector<Token> token(1);
@@ -191,6 +212,13 @@ TEST(Sampler, a_token_is_penalised_once_however_often_it_was_written) {
 TEST(Sampler, only_the_last_tokens_are_penalised_and_unknown_ones_do_not_count) {
   EXPECT_EQ(penalised({2.0f, 1.9f}, {0, 1, 1}, 1.5, 2), 0);
   EXPECT_EQ(penalised({2.0f, 1.9f}, {5, 0, 9}, 1.5), 1);
+}
+
+TEST(Sampler, listed_tokens_are_penalised_by_their_names) {
+  const std::vector<Token> listed = {3, 5, 9};
+  EXPECT_EQ(penalised({2.0f, 1.9f, 1.8f}, {0, 1, 5}, 1.5, 64, listed), 3);
+  EXPECT_EQ(penalised({2.0f, 1.9f, 1.8f}, {3, 4, 10}, 1.5, 64, listed), 5);
+  EXPECT_EQ(penalised({2.0f, 1.9f, 1.8f}, {5, 3}, 1.5, 64, listed), 9);
 }
 
 TEST(Sampler, every_instruction_set_draws_the_same_tokens) {

@@ -19,6 +19,19 @@ class Strategies(ExecutableTest):
         self.assert_identical(exported)
         return done.stdout
 
+    def test_a_drafter_that_knows_a_part_of_the_vocabulary(self):
+        model = self.tiny_model("four", layers=4)
+        tokens = self.folder / "tokens.json"
+        tokens.write_text(str([token for token in range(300) if token % 3]))
+        stages = (f"  - {{name: list, model: {model}, layers: [0], draft_vocabulary: {tokens}}}\n"
+                  f"  - {{name: first, model: {model}, layers: [0, 3], draft_vocabulary: 200, tensor_parallel: 2}}\n"
+                  f"  - {{name: whole, model: {model}}}")
+        config = self.config(stages, ALL_STRATEGIES)
+        self.assert_run(4, config, 12)
+        done = run(4, "run", config, "--set", "generation.temperature=1.2", "--out", self.folder / "drawn")
+        self.assertEqual(done.returncode, DONE, done.stderr)
+        self.assert_identical(self.samples(self.folder / "drawn"))
+
     def test_a_random_model_and_a_cut_of_it(self):
         model = self.tiny_model("four", layers=4)
         stages = f"  - {{name: cut, model: {model}, layers: [0, 3]}}\n  - {{name: whole, model: {model}}}"
