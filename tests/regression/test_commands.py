@@ -25,7 +25,7 @@ class Commands(ExecutableTest):
 
     def test_help_of_every_command(self):
         text = self.output(1, "--help")
-        for name in ("run", "check", "generate", "tokenize", "inspect", "logits", "export", "bench"):
+        for name in ("run", "check", "generate", "simulate", "tokenize", "inspect", "logits", "export", "bench"):
             self.assertIn(name, text)
             self.assertIn("--help", self.output(1, name, "--help"))
 

@@ -1,0 +1,220 @@
+#include "simulate/pipeline.hpp"
+
+#include <algorithm>
+#include <deque>
+#include <optional>
+#include <queue>
+#include <random>
+#include <utility>
+
+#include "core/error.hpp"
+
+namespace pipespec::simulate {
+
+using namespace decoding;
+
+namespace {
+
+/// A stage looks at its messages and its device.
+struct Look {
+  double time = 0;
+  std::int64_t order = 0;  // of two at one time, the one that was caused first comes first
+  int stage = 0;
+  bool operator>(const Look& other) const { return std::pair(time, order) > std::pair(other.time, other.order); }
+};
+
+struct Arrival {
+  double time = 0;
+  Message message;
+};
+
+/// A stage with its device and what is on its way to it.
+struct Node {
+  Stage stage;
+  std::vector<std::deque<Arrival>> inbox;  // [sender]
+  std::vector<int> senders;                // most urgent first
+  std::optional<Work> work{};              // what the device computes
+  std::vector<Token> result{};             // of `work`
+  double begin = 0, end = 0;               // of `work`
+};
+
+class Run {
+ public:
+  Run(const Chain& chain, std::span<const Prompt> prompts);
+  std::vector<Sample> execute();
+
+ private:
+  int target() const { return static_cast<int>(nodes_.size()) - 1; }
+  Sample& sample(SequenceId sequence) { return samples_[sequence.value - 1]; }
+  void look_at(int stage, double time) { looks_.push({time, order_++, stage}); }
+  void look(int stage, double now);
+  void receive(Node& node, double now);
+  void send(int stage, double now);
+  void feed(double now);
+  void begin_work(int stage, double now);
+  void complete_work(int stage, double now);
+  StepResult complete(int stage, const Pass& pass, double now);
+  StepResult complete(int stage, const Proposal& proposal, double now);
+  void commit(SequenceId sequence, const StepResult& result, double now);
+  double delay();
+
+  const Chain& chain_;
+  std::span<const Prompt> prompts_;
+  std::vector<Node> nodes_;
+  std::priority_queue<Look, std::vector<Look>, std::greater<>> looks_;
+  std::int64_t order_ = 0;
+  std::mt19937_64 random_;  // of the jitter
+  std::size_t started_ = 0, finished_ = 0;
+  std::vector<Sample> samples_;  // [prompt], which is started as sequence prompt + 1
+};
+
+Run::Run(const Chain& chain, std::span<const Prompt> prompts)
+    : chain_(chain), prompts_(prompts), samples_(prompts.size()) {
+  const int count = static_cast<int>(chain.stages.size());
+  for (int s = 0; s < count; ++s) {
+    StageOptions options = chain.options;
+    options.index = {s};
+    options.stages = count;
+    options.has_model = chain.stages[s].drafter == nullptr;
+    nodes_.push_back({Stage(std::move(options)), std::vector<std::deque<Arrival>>(count), {}});
+    std::vector<int>& senders = nodes_.back().senders;
+    if (s < count - 1) senders.push_back(s + 1);
+    if (s < count - 2) senders.push_back(count - 1);
+    if (s > 0) senders.push_back(s - 1);
+  }
+  for (Sample& each : samples_) each.steps.resize(count);
+}
+
+std::vector<Sample> Run::execute() {
+  look_at(target(), 0);
+  while (finished_ < prompts_.size()) {
+    expect(!looks_.empty(), "a pipeline makes progress");
+    const Look next = looks_.top();
+    looks_.pop();
+    look(next.stage, next.time);
+  }
+  return std::move(samples_);
+}
+
+/// What StageWorker does from one pass to the next.
+void Run::look(int stage, double now) {
+  Node& node = nodes_[stage];
+  if (node.work && now < node.end) return;  // it looks again when its device is free
+  if (node.work) complete_work(stage, now);
+  receive(node, now);
+  if (stage == target()) feed(now);
+  send(stage, now);
+  begin_work(stage, now);
+}
+
+void Run::receive(Node& node, double now) {
+  for (const int sender : node.senders) {
+    std::deque<Arrival>& arrivals = node.inbox[sender];
+    for (; !arrivals.empty() && arrivals.front().time <= now; arrivals.pop_front()) {
+      node.stage.receive({sender}, arrivals.front().message);
+    }
+  }
+  node.stage.take_ended();
+}
+
+double Run::delay() {
+  const Latency& latency = chain_.latency;
+  if (latency.jitter == 0) return latency.seconds;
+  return std::uniform_real_distribution(latency.seconds - latency.jitter, latency.seconds + latency.jitter)(random_);
+}
+
+void Run::send(int stage, double now) {
+  for (Outgoing& outgoing : nodes_[stage].stage.take_outgoing()) {
+    if (const auto sequence = sequence_of(outgoing.message)) ++sample(*sequence).messages;
+    std::deque<Arrival>& arrivals = nodes_[outgoing.to.value].inbox[stage];
+    const double earliest = arrivals.empty() ? now : arrivals.back().time;
+    arrivals.push_back({std::max(earliest, now + delay()), std::move(outgoing.message)});
+    look_at(outgoing.to.value, arrivals.back().time);
+  }
+}
+
+void Run::feed(double now) {
+  Stage& stage = nodes_[target()].stage;
+  while (started_ < prompts_.size() && std::ssize(stage.live()) < chain_.sequences_in_flight) {
+    samples_[started_].start = now;
+    stage.start(prompts_[started_].tokens, prompts_[started_].max_length);
+    ++started_;
+  }
+}
+
+void Run::begin_work(int stage, double now) {
+  Node& node = nodes_[stage];
+  node.work = node.stage.next_work();
+  if (!node.work) return;
+  const StageModel& model = chain_.stages[stage];
+  int rows = 1;
+  if (const Pass* pass = std::get_if<Pass>(&*node.work)) {
+    rows = static_cast<int>(pass->tokens.size());
+    node.result.resize(pass->outputs);
+    model.compute(*pass, node.result);
+  } else {
+    const Proposal& proposal = std::get<Proposal>(*node.work);
+    node.result = model.drafter->propose(node.stage.find(proposal.sequence)->view(), proposal.max_tokens);
+  }
+  node.begin = now;
+  node.end = now + model.times.seconds(rows);
+  look_at(stage, node.end);
+}
+
+void Run::complete_work(int stage, double now) {
+  const Work work = *std::exchange(nodes_[stage].work, std::nullopt);
+  std::visit([&](const auto& w) { complete(stage, w, now); }, work);
+  send(stage, now);
+}
+
+StepResult Run::complete(int stage, const Pass& pass, double now) {
+  Node& node = nodes_[stage];
+  receive(node, now);
+  StepResult result = node.stage.complete(pass, node.result);
+  sample(pass.sequence)
+      .steps[stage]
+      .push_back({.sequence = pass.sequence,
+                  .begin = node.begin,
+                  .end = now,
+                  .position = pass.begin,
+                  .rows = static_cast<std::int32_t>(pass.tokens.size()),
+                  .offered = pass.drafts,
+                  .accepted = result.accepted,
+                  .appended = static_cast<std::int32_t>(result.appended.size()),
+                  .wasted = result.wasted,
+                  .kind = pass.kind});
+  if (stage == target()) commit(pass.sequence, result, now);
+  return result;
+}
+
+StepResult Run::complete(int stage, const Proposal& proposal, double now) {
+  Node& node = nodes_[stage];
+  StepResult result = node.stage.complete(proposal, node.result);
+  if (result.appended.empty()) return result;
+  sample(proposal.sequence)
+      .steps[stage]
+      .push_back({.sequence = proposal.sequence,
+                  .begin = node.begin,
+                  .end = now,
+                  .position = proposal.length,
+                  .appended = static_cast<std::int32_t>(result.appended.size()),
+                  .kind = StepKind::draft});
+  return result;
+}
+
+void Run::commit(SequenceId sequence, const StepResult& result, double now) {
+  Sample& done = sample(sequence);
+  done.tokens.insert(done.tokens.end(), result.appended.begin(), result.appended.end());
+  done.commit_times.resize(done.tokens.size(), now);
+  if (!result.finished) return;
+  nodes_[target()].stage.finish(sequence);
+  ++finished_;
+}
+
+}  // namespace
+
+std::vector<Sample> run(const Chain& chain, std::span<const Prompt> prompts) {
+  return Run(chain, prompts).execute();
+}
+
+}  // namespace pipespec::simulate
