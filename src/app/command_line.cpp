@@ -194,6 +194,7 @@ class CommandLine {
   void add_bench() {
     CLI::App* bench = app_.add_subcommand("bench", "Micro-benchmarks")->require_subcommand(1);
     add_bench_forward(*bench);
+    add_bench_messages(*bench);
   }
 
   void add_bench_forward(CLI::App& bench) {
@@ -225,6 +226,32 @@ class CommandLine {
     command->callback([this] { command_ = [this] { return bench_forward_command(bench_forward_); }; });
   }
 
+  void add_bench_messages(CLI::App& bench) {
+    CLI::App* command = bench.add_subcommand(
+        "messages",
+        "From one stage's finished pass to the next stage having its tokens; under mpirun, two ranks or more");
+    command->add_option("--tokens", bench_messages_.tokens, "tokens of a message")
+        ->delimiter(',')
+        ->check(CLI::PositiveNumber)
+        ->capture_default_str();
+    command->add_option("--idle-ms", bench_messages_.idle_ms, "how long the receiver has been waiting")
+        ->delimiter(',')
+        ->check(CLI::NonNegativeNumber)
+        ->capture_default_str();
+    command->add_option("--repetitions", bench_messages_.repetitions, "messages of each kind")
+        ->check(CLI::PositiveNumber)
+        ->capture_default_str();
+    command->add_option("--run-tokens", bench_messages_.run_tokens, "tokens of the chain whose messages are counted")
+        ->check(CLI::PositiveNumber)
+        ->capture_default_str();
+    command->add_flag("--json", bench_messages_.is_json, "one JSON object instead of the table");
+    command->callback([this] {
+      command_ = [this] {
+        return under_mpi([this](const auto& world) { return bench_messages_command(world, bench_messages_); });
+      };
+    });
+  }
+
   CLI::App app_;
   RunArguments run_;
   std::string out_;
@@ -235,6 +262,7 @@ class CommandLine {
   LogitsArguments logits_;
   ExportArguments export_;
   BenchForwardArguments bench_forward_;
+  BenchMessagesArguments bench_messages_;
   std::function<int()> command_;
 };
 

@@ -71,10 +71,19 @@ struct SimulateArguments {
   bool is_json = false;
 };
 
+struct BenchMessagesArguments {
+  std::vector<int> tokens = {1, 16, 256};          ///< of a message
+  std::vector<double> idle_ms = {0.2, 2.0, 10.0};  ///< how long its receiver has been waiting
+  int repetitions = 200;                           ///< messages of each kind
+  int run_tokens = 200;                            ///< committed by the chain whose messages are counted
+  bool is_json = false;
+};
+
 // Under MPI, collective over all ranks.
 int run_command(const comm::Communicator& world, const RunArguments& arguments);
 int check_command(const comm::Communicator& world, const RunArguments& arguments);
 int generate_command(const comm::Communicator& world, const GenerateArguments& arguments);
+int bench_messages_command(const comm::Communicator& world, const BenchMessagesArguments& arguments);
 
 // One process.
 int tokenize_command(const TokenizeArguments& arguments);
