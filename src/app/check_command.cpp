@@ -11,6 +11,7 @@
 #include "app/placement.hpp"
 #include "app/process_memory.hpp"
 #include "app/stage_rank.hpp"
+#include "app/synthetic_stages.hpp"
 #include "app/workload.hpp"
 #include "core/error.hpp"
 #include "model/memory_plan.hpp"
@@ -31,9 +32,8 @@ struct Workload {
 Workload read_workload(const config::RunConfig& config, const std::vector<StageFiles>& files) {
   const StageFiles& target = files.back();
   if (!target.tokenizer) return {count_samples(config), most_positions(config, files)};
-  const Position context = target.checkpoint->architecture().context;
-  const auto tasks = read_tasks(config, *target.tokenizer, context);
-  Workload workload{0, positions_needed(tasks, config.generation.max_new_tokens, context)};
+  const auto tasks = read_tasks(config, *target.tokenizer, target.context);
+  Workload workload{0, positions_needed(tasks, config.generation.max_new_tokens, target.context)};
   for (const auto& task : tasks) workload.samples += std::ssize(task);
   return workload;
 }
@@ -47,6 +47,8 @@ std::string grouped(std::int64_t number) {
 void print_models(const config::RunConfig& config, const std::vector<StageFiles>& files) {
   fmt::print("models:\n");
   for (std::size_t s = 0; s < files.size(); ++s) {
+    if (const auto& synthetic = config.stages[s].synthetic)
+      fmt::print("  {:<14} synthetic: {}\n", config.stages[s].name, describe(*synthetic));
     if (!files[s].checkpoint) continue;
     const model::Checkpoint& checkpoint = *files[s].checkpoint;
     const model::Architecture& a = checkpoint.architecture();
@@ -61,7 +63,7 @@ void print_vocabularies(const config::RunConfig& config, const std::vector<Stage
   bool have_tokens = true, have_one_size = true;
   std::string sizes;
   for (std::size_t s = 0; s < files.size(); ++s) {
-    if (!files[s].checkpoint) continue;
+    if (!files[s].checkpoint) continue;  // synthetic stages have been held against their target
     const int size = files[s].checkpoint->architecture().vocabulary;
     have_tokens = have_tokens && files[s].tokenizer;
     have_one_size = have_one_size && size == files.back().checkpoint->architecture().vocabulary;
@@ -135,6 +137,7 @@ std::vector<std::int64_t> print_ranks(const config::RunConfig& config, const std
 
 /// Which cards hold how many of the ranks.
 void print_cards(const std::vector<std::int64_t>& totals) {
+  if (totals.empty()) return;
   std::string line;
   for (const int gib : card_sizes) {
     const auto count = std::ranges::count_if(totals, [&](std::int64_t bytes) { return holds(gib, bytes); });

@@ -69,6 +69,7 @@ class CommandLine {
     add_run();
     add_check();
     add_generate();
+    add_simulate();
     add_tokenize();
     add_inspect();
     add_logits();
@@ -136,6 +137,21 @@ class CommandLine {
     });
   }
 
+  void add_simulate() {
+    CLI::App* command = add_configured("simulate", "Predict every experiment of the file in virtual time",
+                                       simulate_.config, simulate_.overrides);
+    command->add_option("--step-times", simulate_.step_times,
+                        "YAML file, stage: {ms: {rows: milliseconds}, agreement: 0.9}, of what was measured");
+    command->add_option("--latency-ms", simulate_.latency_ms, "how long a message is on its way")
+        ->check(CLI::NonNegativeNumber)
+        ->capture_default_str();
+    command->add_option("--jitter-ms", simulate_.jitter_ms, "how much more or less that may be")
+        ->check(CLI::NonNegativeNumber)
+        ->capture_default_str();
+    command->add_flag("--json", simulate_.is_json, "one JSON object instead of the tables");
+    command->callback([this] { command_ = [this] { return simulate_command(simulate_); }; });
+  }
+
   void add_tokenize() {
     CLI::App* command = app_.add_subcommand("tokenize", "Text to token ids, or back");
     command->add_option("MODEL", tokenize_.model, "GGUF file, or folder of a model or of a tokenizer alone")
@@ -177,44 +193,80 @@ class CommandLine {
 
   void add_bench() {
     CLI::App* bench = app_.add_subcommand("bench", "Micro-benchmarks")->require_subcommand(1);
-    CLI::App* command = bench->add_subcommand("forward", "Time of a forward pass by rows, threads and context");
-    command->add_option("MODEL", bench_.model, "GGUF file, or folder as Hugging Face writes it")->required();
+    add_bench_forward(*bench);
+    add_bench_messages(*bench);
+  }
+
+  void add_bench_forward(CLI::App& bench) {
+    CLI::App* command = bench.add_subcommand("forward", "Time of a forward pass by rows, threads and context");
+    command->add_option("MODEL", bench_forward_.model, "GGUF file, or folder as Hugging Face writes it")->required();
     const auto list = [&](const char* name, std::vector<int>& values, const char* what) {
       command->add_option(name, values, what)->delimiter(',')->check(CLI::PositiveNumber)->capture_default_str();
     };
-    list("--rows", bench_.rows, "rows of a pass");
-    list("--threads", bench_.threads, "threads");
-    command->add_option("--context", bench_.context, "positions in the cache")
+    list("--rows", bench_forward_.rows, "rows of a pass");
+    list("--threads", bench_forward_.threads, "threads");
+    command->add_option("--context", bench_forward_.context, "positions in the cache")
         ->delimiter(',')
         ->check(CLI::NonNegativeNumber)
         ->capture_default_str();
-    command->add_option("--outputs", bench_.outputs, "how many of the last rows want their next token (default: all)")
+    command
+        ->add_option("--outputs", bench_forward_.outputs,
+                     "how many of the last rows want their next token (default: all)")
         ->check(CLI::PositiveNumber);
     command
-        ->add_option("--draft-vocabulary", bench_.draft_vocabulary,
+        ->add_option("--draft-vocabulary", bench_forward_.draft_vocabulary,
                      "how many tokens, the first ones, the model can predict (default: all)")
         ->check(CLI::PositiveNumber);
-    command->add_option("--weights", bench_.weights, "native, bf16, f32, int8 or int4")->capture_default_str();
-    command->add_option("--kv-cache", bench_.kv_cache, "auto (f32 beside f32 weights, else f16), int8, f16 or f32")
+    command->add_option("--weights", bench_forward_.weights, "native, bf16, f32, int8 or int4")->capture_default_str();
+    command
+        ->add_option("--kv-cache", bench_forward_.kv_cache, "auto (f32 beside f32 weights, else f16), int8, f16 or f32")
         ->capture_default_str();
-    command->add_option("--instruction-set", bench_.instruction_set,
+    command->add_option("--instruction-set", bench_forward_.instruction_set,
                         "one of those this machine has (default: the best), to see what another machine would do");
-    command->add_option("--repetitions", bench_.repetitions, "passes timed")
+    command->add_option("--repetitions", bench_forward_.repetitions, "passes timed")
         ->check(CLI::PositiveNumber)
         ->capture_default_str();
-    command->add_flag("--json", bench_.is_json, "one JSON object instead of the table");
-    command->callback([this] { command_ = [this] { return bench_forward_command(bench_); }; });
+    command->add_flag("--json", bench_forward_.is_json, "one JSON object instead of the table");
+    command->callback([this] { command_ = [this] { return bench_forward_command(bench_forward_); }; });
+  }
+
+  void add_bench_messages(CLI::App& bench) {
+    CLI::App* command = bench.add_subcommand(
+        "messages",
+        "From one stage's finished pass to the next stage having its tokens; under mpirun, two ranks or more");
+    command->add_option("--tokens", bench_messages_.tokens, "tokens of a message")
+        ->delimiter(',')
+        ->check(CLI::PositiveNumber)
+        ->capture_default_str();
+    command->add_option("--idle-ms", bench_messages_.idle_ms, "how long the receiver has been waiting")
+        ->delimiter(',')
+        ->check(CLI::NonNegativeNumber)
+        ->capture_default_str();
+    command->add_option("--repetitions", bench_messages_.repetitions, "messages of each kind")
+        ->check(CLI::PositiveNumber)
+        ->capture_default_str();
+    command->add_option("--run-tokens", bench_messages_.run_tokens, "tokens of the chain whose messages are counted")
+        ->check(CLI::PositiveNumber)
+        ->capture_default_str();
+    command->add_flag("--json", bench_messages_.is_json, "one JSON object instead of the table");
+    command->callback([this] {
+      command_ = [this] {
+        return under_mpi([this](const auto& world) { return bench_messages_command(world, bench_messages_); });
+      };
+    });
   }
 
   CLI::App app_;
   RunArguments run_;
   std::string out_;
   GenerateArguments generate_;
+  SimulateArguments simulate_;
   TokenizeArguments tokenize_;
   InspectArguments inspect_;
   LogitsArguments logits_;
   ExportArguments export_;
-  BenchForwardArguments bench_;
+  BenchForwardArguments bench_forward_;
+  BenchMessagesArguments bench_messages_;
   std::function<int()> command_;
 };
 

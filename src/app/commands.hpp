@@ -63,16 +63,35 @@ struct BenchForwardArguments {
   bool is_json = false;
 };
 
+struct SimulateArguments {
+  std::string config;
+  std::vector<std::string> overrides;
+  std::string step_times;  ///< file; empty: what the configuration says of synthetic stages
+  double latency_ms = 0;   ///< of a message
+  double jitter_ms = 0;    ///< the latency is this much more or less
+  bool is_json = false;
+};
+
+struct BenchMessagesArguments {
+  std::vector<int> tokens = {1, 16, 256};          ///< of a message
+  std::vector<double> idle_ms = {0.2, 2.0, 10.0};  ///< how long its receiver has been waiting
+  int repetitions = 200;                           ///< messages of each kind
+  int run_tokens = 200;                            ///< committed by the chain whose messages are counted
+  bool is_json = false;
+};
+
 // Under MPI, collective over all ranks.
 int run_command(const comm::Communicator& world, const RunArguments& arguments);
 int check_command(const comm::Communicator& world, const RunArguments& arguments);
 int generate_command(const comm::Communicator& world, const GenerateArguments& arguments);
+int bench_messages_command(const comm::Communicator& world, const BenchMessagesArguments& arguments);
 
 // One process.
 int tokenize_command(const TokenizeArguments& arguments);
 int inspect_command(const InspectArguments& arguments);
 int logits_command(const LogitsArguments& arguments);
 int export_command(const ExportArguments& arguments);
+int simulate_command(const SimulateArguments& arguments);
 int bench_forward_command(const BenchForwardArguments& arguments);
 
 /// What --version prints: version, revision, build, the libraries found and those left out.

@@ -7,13 +7,10 @@
 
 namespace pipespec::app {
 
-namespace {
-
-decoding::StageOptions stage_options(const Participant& participant, const config::ExperimentConfig& experiment,
-                                     int place_in_chain) {
+decoding::StageOptions chain_options(const config::ExperimentConfig& experiment, std::vector<Token> end_tokens) {
   const auto stages = static_cast<int>(experiment.stages.size());
   const bool is_synchronous = experiment.strategy == config::Strategy::speculative;
-  return {.index = {place_in_chain},
+  return {.index = {},
           .stages = stages,
           .schedule = is_synchronous ? decoding::Schedule::synchronous : decoding::Schedule::pipelined,
           // A round's drafts grow by at most one own token a stage, and all of them are verified in one pass.
@@ -21,11 +18,9 @@ decoding::StageOptions stage_options(const Participant& participant, const confi
           .max_rows = model::Transformer::chunk_rows,
           .max_ahead = experiment.max_ahead,
           .lookahead = experiment.lookahead,
-          .has_model = participant.job.stage().drafter == config::DrafterKind::model,
-          .end_tokens = participant.end_tokens};
+          .has_model = true,
+          .end_tokens = std::move(end_tokens)};
 }
-
-}  // namespace
 
 comm::WordChannel make_leader_channel(const Job& job) {
   std::vector<int> peers;
@@ -49,7 +44,9 @@ SequenceId run_experiment(const Participant& participant, int index, pipeline::S
     return newest;
   }
   pipeline::StageParts parts;
-  parts.options = stage_options(participant, experiment, static_cast<int>(place - experiment.stages.begin()));
+  parts.options = chain_options(experiment, participant.end_tokens);
+  parts.options.index.value = static_cast<int>(place - experiment.stages.begin());
+  parts.options.has_model = job.stage().drafter == config::DrafterKind::model;
   for (const int stage : experiment.stages) parts.leaders.push_back(job.topology.leader({stage}));
   parts.channel = &participant.channel;
   parts.clock = &participant.clock;

@@ -9,6 +9,7 @@
 #include "comm/word_channel.hpp"
 #include "core/clock.hpp"
 #include "core/trace.hpp"
+#include "decoding/stage.hpp"
 #include "pipeline/sample_queue.hpp"
 
 namespace pipespec::app {
@@ -22,6 +23,9 @@ struct Participant {
   comm::WordChannel& channel;  ///< between the leaders of the stages
   const RunClock& clock;
 };
+
+/// What the stages of an experiment's chain have in common; `index` and `has_model` are each stage's own.
+decoding::StageOptions chain_options(const config::ExperimentConfig& experiment, std::vector<Token> end_tokens);
 
 /// The channel between the leaders of all stages; of a rank that leads none it has no peers.
 comm::WordChannel make_leader_channel(const Job& job);

@@ -123,7 +123,7 @@ int generate_command(const comm::Communicator& world, const GenerateArguments& a
     files = open_stage(job.config, job.stage(), Purpose::run);
     if (!job.is_target_leader()) return;
     std::vector<Token> prompt = encode_prompt(arguments, job.config, *files.tokenizer);
-    const Position context = files.checkpoint->architecture().context;
+    const Position context = files.context;
     const auto length = static_cast<Position>(prompt.size());
     validate(length < context, "--prompt (it has {} tokens, the target's context is {}): shorten it", length, context);
     positions[0] = std::min(context, length + job.config.generation.max_new_tokens);

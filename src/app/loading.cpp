@@ -17,7 +17,7 @@ void for_each_model(const Job& job, Log&& log) {
   if (job.world.rank() != 0) return;
   for (int rank = 0; rank < job.world.size(); ++rank) {
     const config::StageConfig& stage = job.config.stages[job.topology.place(rank).stage.value];
-    if (stage.drafter == config::DrafterKind::model) log(rank, rank_name(job.config, job.topology, rank));
+    if (stage.has_weights()) log(rank, rank_name(job.config, job.topology, rank));
   }
 }
 

@@ -52,11 +52,11 @@ std::vector<RankSite> gather_sites(const comm::Communicator& world) {
 
 std::vector<int> threads_of_ranks(const config::RunConfig& config, const comm::Topology& topology,
                                   const std::vector<RankSite>& sites, const std::vector<int>& chain) {
-  std::vector<int> working;  // ranks that compute
+  std::vector<int> working;  // ranks that compute; a synthetic stage sleeps through its passes
   for (int rank = 0; rank < topology.ranks(); ++rank) {
     const int stage = topology.place(rank).stage.value;
     const bool is_in_chain = std::find(chain.begin(), chain.end(), stage) != chain.end();
-    if (is_in_chain && config.stages[stage].drafter == config::DrafterKind::model) working.push_back(rank);
+    if (is_in_chain && config.stages[stage].has_weights()) working.push_back(rank);
   }
   const auto stage_of = [&](int rank) { return topology.place(rank).stage.value; };
   const auto is_target = [&](int rank) { return stage_of(rank) == topology.stages() - 1; };

@@ -102,7 +102,7 @@ void Run::open_files() {
   together(job_.world, [&] {
     files_ = open_stage(config, job_.stage(), Purpose::run);
     if (!job_.is_target_leader()) return;
-    const Position context = files_.checkpoint->architecture().context;
+    const Position context = files_.context;
     target_.samples = read_tasks(config, *files_.tokenizer, context);
     positions[0] = positions_needed(target_.samples, config.generation.max_new_tokens, context);
     const auto ends = files_.tokenizer->end_tokens();

@@ -3,7 +3,9 @@
 #include <numeric>
 
 #include "app/draft_vocabulary.hpp"
+#include "app/synthetic_stages.hpp"
 #include "core/error.hpp"
+#include "text/synthetic_tokenizer.hpp"
 
 namespace pipespec::app {
 
@@ -48,14 +50,31 @@ std::vector<int> ranks_but(int excluded, int size) {
   return ranks;
 }
 
+/// Under a target with a model it guesses at random, but from the target's tokens.
+StageFiles open_synthetic(const config::RunConfig& config, const config::SyntheticConfig& synthetic) {
+  constexpr Position context = 1 << 24;
+  const config::StageConfig& target = config.stages.back();
+  if (target.has_weights() && text::has_tokenizer(target.model)) {
+    const int known = text::load_tokenizer(target.model)->vocabulary_size();
+    validate(synthetic.vocabulary <= known, "a vocabulary of {} tokens (the target has {}): write a smaller one",
+             synthetic.vocabulary, known);
+  }
+  StageFiles files;
+  files.tokenizer = std::make_unique<text::SyntheticTokenizer>(synthetic.vocabulary);
+  files.context = context;
+  return files;
+}
+
 }  // namespace
 
 StageFiles open_stage(const config::RunConfig& config, const config::StageConfig& stage, Purpose purpose) try {
   StageFiles files;
-  if (stage.drafter != DrafterKind::model) return files;
+  if (stage.synthetic) return open_synthetic(config, *stage.synthetic);
+  if (!stage.has_weights()) return files;
   const bool is_plan = purpose == Purpose::plan;
   files.checkpoint = is_plan ? model::Checkpoint::outline(stage.model) : model::Checkpoint::open(stage.model);
   const model::Architecture& architecture = files.checkpoint->architecture();
+  files.context = architecture.context;
   model::check_weight_format(*files.checkpoint, weight_format(stage.weights));
   model::select_layers(stage.layers.value_or(std::vector<int>()), architecture.layers, stage.model);
   if (!is_plan || text::has_tokenizer(stage.model)) files.tokenizer = text::load_tokenizer(stage.model);
@@ -93,14 +112,23 @@ model::ModelOptions model_options(const config::RunConfig& config, const config:
           .draft_vocabulary = files.draft_vocabulary};
 }
 
+std::unique_ptr<decoding::Drafter> make_drafter(const config::StageConfig& stage) {
+  return std::make_unique<decoding::PromptLookup>(decoding::PromptLookup::Options{
+      .min_match = stage.lookup.min_match, .max_match = stage.lookup.max_match, .max_tokens = stage.lookup.max_tokens});
+}
+
 StageRank::StageRank(const Job& job, const StageFiles& files, Position context)
     : comm_(job.world.split(job.place.stage.value)), group_(comm_) {
   const config::StageConfig& stage = job.stage();
   if (stage.drafter == DrafterKind::prompt_lookup) {
-    drafter_ = std::make_unique<decoding::PromptLookup>(
-        decoding::PromptLookup::Options{.min_match = stage.lookup.min_match,
-                                        .max_match = stage.lookup.max_match,
-                                        .max_tokens = stage.lookup.max_tokens});
+    drafter_ = make_drafter(stage);
+    return;
+  }
+  if (stage.synthetic) {
+    const int place = synthetic_place(job.config, job.place.stage.value);
+    const model::SyntheticTimes times{stage.synthetic->pass_ms * 1e-3, stage.synthetic->row_ms * 1e-3};
+    synthetic_ = std::make_unique<model::SyntheticModel>(synthetic_text(job.config), place, times,
+                                                         job.config.sequences_in_flight, context);
     return;
   }
   const bool is_shared = comm_.size() > 1;
@@ -113,6 +141,7 @@ StageRank::StageRank(const Job& job, const StageFiles& files, Position context)
 }
 
 model::LanguageModel* StageRank::language_model() {
+  if (synthetic_) return synthetic_.get();
   return shared_ ? static_cast<model::LanguageModel*>(&*shared_) : shard_.get();
 }
 

@@ -11,6 +11,7 @@
 #include "comm/word_channel.hpp"
 #include "decoding/drafter.hpp"
 #include "model/checkpoint.hpp"
+#include "model/synthetic_model.hpp"
 #include "model/transformer.hpp"
 #include "pipeline/shared_model.hpp"
 #include "text/tokenizer.hpp"
@@ -21,11 +22,12 @@ namespace pipespec::app {
 enum class Purpose { run, plan };
 
 /// The files of a rank's stage, opened and checked against the target's; no weights are loaded. Empty for a drafter
-/// without a model.
+/// without a model; a synthetic stage has a tokenizer alone.
 struct StageFiles {
   std::shared_ptr<const model::Checkpoint> checkpoint;  ///< for a plan, perhaps an outline
   std::unique_ptr<const text::Tokenizer> tokenizer;     ///< for a plan, null where the folder holds none
   std::vector<Token> draft_vocabulary;                  ///< as model::ModelOptions takes it
+  Position context = 0;                                 ///< positions the model has room for
 };
 
 /// Opens the model of a stage. UserError if it cannot be run as configured, or if its vocabulary is not the target's
@@ -35,6 +37,9 @@ StageFiles open_stage(const config::RunConfig& config, const config::StageConfig
 /// How the configuration wants a stage's model to run.
 model::ModelOptions model_options(const config::RunConfig& config, const config::StageConfig& stage,
                                   const StageFiles& files, Position context);
+
+/// The drafter of a stage without a model.
+std::unique_ptr<decoding::Drafter> make_drafter(const config::StageConfig& stage);
 
 /// This rank's part of its stage, loaded. Collective among the ranks of the stage. The leader of several ranks tells
 /// the others what to run; they `serve()`.
@@ -64,6 +69,7 @@ class StageRank {
   comm::MpiGroup group_;
   std::unique_ptr<decoding::Drafter> drafter_;
   std::unique_ptr<model::Transformer> shard_;
+  std::unique_ptr<model::SyntheticModel> synthetic_;
   std::optional<comm::WordChannel> commands_;
   std::optional<pipeline::SharedModel> shared_;
 };

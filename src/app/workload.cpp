@@ -36,8 +36,7 @@ std::vector<tasks::Sample> read_task(const config::TaskConfig& task, const text:
 
 /// The most positions the stage can hold.
 Position context_limit(const config::StageConfig& stage, const StageFiles& files) {
-  const Position trained = files.checkpoint->architecture().context;
-  return stage.context > 0 ? std::min<Position>(stage.context, trained) : trained;
+  return stage.context > 0 ? std::min<Position>(stage.context, files.context) : files.context;
 }
 
 }  // namespace
@@ -75,7 +74,7 @@ std::int64_t count_samples(const config::RunConfig& config) {
 Position most_positions(const config::RunConfig& config, const std::vector<StageFiles>& files) {
   Position most = context_limit(config.stages.back(), files.back());
   for (std::size_t s = 0; s < files.size(); ++s)
-    if (files[s].checkpoint) most = std::min(most, context_limit(config.stages[s], files[s]));
+    if (files[s].context > 0) most = std::min(most, context_limit(config.stages[s], files[s]));
   return most;
 }
 
@@ -89,7 +88,7 @@ Position positions_needed(const std::vector<std::vector<tasks::Sample>>& samples
 }
 
 void check_context(const config::StageConfig& stage, const StageFiles& files, Position positions) {
-  if (!files.checkpoint) return;
+  if (files.context == 0) return;
   const Position limit = context_limit(stage, files);
   validate(positions <= limit,
            "{}: the samples take up to {} positions (the stage has {}): lower generation.max_new_tokens, leave long "

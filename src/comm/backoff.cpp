@@ -1,10 +1,11 @@
 #include "comm/backoff.hpp"
 
 #include <sched.h>
-#include <sys/prctl.h>
 
 #include <algorithm>
 #include <thread>
+
+#include "core/precise_sleep.hpp"
 
 namespace pipespec::comm {
 
@@ -13,12 +14,6 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr std::int64_t yields = 16;  // a poll of MPI takes about a microsecond, so this is some 20 µs
-
-/// The kernel may round sleeps up by 50 µs; a stage that waits for drafts wants them shorter.
-void sharpen_timers() {
-  thread_local const int done = prctl(PR_SET_TIMERSLACK, 1000UL, 0UL, 0UL, 0UL);
-  static_cast<void>(done);
-}
 
 }  // namespace
 

@@ -1,11 +1,6 @@
 // From the YAML tree to the checked structs: one function a section, and then what must hold between sections.
 #include <fmt/ranges.h>
 
-#include <cerrno>
-#include <cstring>
-#include <fstream>
-#include <sstream>
-
 #include "config/choices.hpp"
 #include "config/labels.hpp"
 #include "config/number.hpp"
@@ -30,7 +25,16 @@ void read_integer(const Reader& map, std::string_view key, int least, int most, 
   if (const auto value = map.find(key)) target = integer(*value, least, most);
 }
 
-/// The same for a value that may also be `auto`, which is 0.
+/// The same for a number that `is_allowed`; `range` says which are.
+void read_number(const Reader& map, std::string_view key, bool (*is_allowed)(double), std::string_view range,
+                 double& target) {
+  const auto value = map.find(key);
+  if (!value) return;
+  if (!is_allowed(value->number())) value->fail("{} is out of range ({}): choose another", value->number(), range);
+  target = value->number();
+}
+
+/// The same for a whole number that may also be `auto`, which is 0.
 void read_integer_or_auto(const Reader& map, std::string_view key, int least, int most, int& target) {
   const auto value = map.find(key);
   if (value) target = value->is_word("auto") || value->is_word("0") ? 0 : integer(*value, least, most);
@@ -53,15 +57,19 @@ int read_only_one(const Reader& root, std::string_view key) {
 // --- stages
 // -----------------------------------------------------------------------------------------------------------
 
-void refuse_keys(const Reader& stage, std::initializer_list<std::string_view> keys, std::string_view owner) {
+using Keys = std::vector<std::string_view>;
+
+const Keys keys_of_models = {"model",   "layers",   "draft_vocabulary", "tensor_parallel",
+                             "weights", "kv_cache", "threads",          "context"};
+const Keys keys_of_lookup = {"min_match", "max_match", "max_tokens"};
+
+void refuse_keys(const Reader& stage, const Keys& keys, std::string_view owner) {
   for (const std::string_view key : keys)
     if (const auto value = stage.find(key)) value->fail("does not fit here (it belongs to {}): remove it", owner);
 }
 
 PromptLookupConfig read_lookup(const Reader& stage) {
-  refuse_keys(stage,
-              {"model", "layers", "draft_vocabulary", "tensor_parallel", "weights", "kv_cache", "threads", "context"},
-              "a stage with a model");
+  refuse_keys(stage, keys_of_models, "a stage with a model");
   constexpr int longest = 64;
   PromptLookupConfig lookup;
   read_integer(stage, "min_match", 1, longest, lookup.min_match);
@@ -93,19 +101,43 @@ DraftVocabulary read_draft_vocabulary(const Reader& reader) {
   return {.file = given};
 }
 
+SyntheticConfig read_synthetic(const Reader& reader) {
+  reader.require_keys({"vocabulary", "pass_ms", "row_ms", "agreement", "seed", "mean_length"});
+  constexpr int least_vocabulary = 4, most_vocabulary = 1 << 20;
+  const auto is_time = [](double ms) { return ms >= 0 && ms <= 60000; };
+  SyntheticConfig synthetic;
+  read_integer(reader, "vocabulary", least_vocabulary, most_vocabulary, synthetic.vocabulary);
+  reader.at("pass_ms", "it says how long a forward pass takes");
+  read_number(reader, "pass_ms", is_time, "from 0 to 60000", synthetic.pass_ms);
+  read_number(reader, "row_ms", is_time, "from 0 to 60000", synthetic.row_ms);
+  read_number(
+      reader, "agreement", [](double a) { return a >= 0 && a <= 1; }, "from 0 to 1", synthetic.agreement);
+  if (const auto seed = reader.find("seed")) synthetic.seed = seed->unsigned_integer();
+  read_number(
+      reader, "mean_length", [](double n) { return n == 0 || (n >= 1 && n <= max_positions); },
+      "0, or from 1 to 16777216", synthetic.mean_length);
+  return synthetic;
+}
+
 /// `models` is the folder that a relative path of a model counts from; empty: the working directory.
 StageConfig read_stage(const Reader& reader, const std::filesystem::path& models) {
-  reader.require_keys({"name", "drafter", "model", "layers", "draft_vocabulary", "tensor_parallel", "weights",
-                       "kv_cache", "threads", "context", "min_match", "max_match", "max_tokens"});
+  reader.require_keys({"name", "drafter", "synthetic", "model", "layers", "draft_vocabulary", "tensor_parallel",
+                       "weights", "kv_cache", "threads", "context", "min_match", "max_match", "max_tokens"});
   StageConfig stage;
   stage.where = reader.where();
   stage.name = reader.at("name", "a stage is called by its name").word();
   if (const auto drafter = reader.find("drafter")) stage.drafter = drafter->choice(drafter_choices);
   if (stage.drafter == DrafterKind::prompt_lookup) {
+    refuse_keys(reader, {"synthetic"}, "a stage that stands for a model");
     stage.lookup = read_lookup(reader);
     return stage;
   }
-  refuse_keys(reader, {"min_match", "max_match", "max_tokens"}, "a stage with drafter: prompt_lookup");
+  refuse_keys(reader, keys_of_lookup, "a stage with drafter: prompt_lookup");
+  if (const auto synthetic = reader.find("synthetic")) {
+    refuse_keys(reader, keys_of_models, "a stage with a model");
+    stage.synthetic = read_synthetic(*synthetic);
+    return stage;
+  }
   stage.model = models / reader.at("model", "a stage without one needs drafter: prompt_lookup").text();
   if (const auto layers = reader.find("layers")) stage.layers = read_layers(*layers);
   if (const auto draft = reader.find("draft_vocabulary")) stage.draft_vocabulary = read_draft_vocabulary(*draft);
@@ -115,6 +147,21 @@ StageConfig read_stage(const Reader& reader, const std::filesystem::path& models
   read_integer_or_auto(reader, "threads", 1, max_rows, stage.threads);
   read_integer_or_auto(reader, "context", 2, max_positions, stage.context);
   return stage;
+}
+
+/// The vocabulary of a synthetic target is no other model's, so it is drafted for by stages like itself.
+void check_synthetic_target(const std::vector<Reader>& items, const std::vector<StageConfig>& stages) {
+  const auto& target = stages.back().synthetic;
+  if (!target) return;
+  for (std::size_t s = 0; s < stages.size(); ++s) {
+    if (stages[s].has_weights())
+      items[s].fail("a model under a synthetic target (their tokens have nothing in common): make both synthetic");
+    if (stages[s].synthetic && stages[s].synthetic->vocabulary != target->vocabulary)
+      items[s]
+          .at("synthetic", "")
+          .fail("vocabulary {} under a target with {} (they speak of the same tokens): write {}",
+                stages[s].synthetic->vocabulary, target->vocabulary, target->vocabulary);
+  }
 }
 
 std::vector<StageConfig> read_stages(const Reader& list, const std::filesystem::path& models) {
@@ -131,6 +178,7 @@ std::vector<StageConfig> read_stages(const Reader& list, const std::filesystem::
         "the last stage has no model (it is the target, which decides every token): end the list with a model");
   if (const auto draft = items.back().find("draft_vocabulary"))
     draft->fail("does not fit here (the last stage is the target, which decides among all tokens): remove it");
+  check_synthetic_target(items, stages);
   return stages;
 }
 
@@ -160,15 +208,6 @@ TaskConfig read_task(const Reader& reader) {
   task.file = reader.at("file", "it holds the samples").text();
   if (const auto samples = reader.find("samples")) task.samples = read_range(*samples);
   return task;
-}
-
-/// Sets `target` where the key is given.
-void read_number(const Reader& map, std::string_view key, bool (*is_allowed)(double), std::string_view range,
-                 double& target) {
-  const auto value = map.find(key);
-  if (!value) return;
-  if (!is_allowed(value->number())) value->fail("{} is out of range ({}): choose another", value->number(), range);
-  target = value->number();
 }
 
 Sampling read_sampling(const Reader& generation) {
@@ -333,23 +372,6 @@ RunConfig read_run(const Reader& root) {
   return config;
 }
 
-std::string read_file(const std::filesystem::path& path) {
-  std::error_code error;
-  const auto status = std::filesystem::status(path, error);
-  validate(std::filesystem::exists(status), "{}: no such file (a run configuration is expected): check the path",
-           path.string());
-  validate(std::filesystem::is_regular_file(status),
-           "{}: not a file (a run configuration is expected): name a YAML file", path.string());
-  constexpr std::uintmax_t most = 1 << 20;
-  validate(std::filesystem::file_size(path, error) <= most,
-           "{}: larger than {} bytes (a run configuration is small): is this the right file?", path.string(), most);
-  std::ifstream stream(path, std::ios::binary);
-  std::ostringstream text;
-  text << stream.rdbuf();
-  validate(stream.good(), "{}: cannot be read ({}): check its permissions", path.string(), std::strerror(errno));
-  return text.str();
-}
-
 }  // namespace
 
 RunConfig parse(std::string_view text, std::string_view file, std::span<const std::string> overrides) {
@@ -359,7 +381,7 @@ RunConfig parse(std::string_view text, std::string_view file, std::span<const st
 }
 
 RunConfig load(const std::filesystem::path& file, std::span<const std::string> overrides) {
-  return parse(read_file(file), file.string(), overrides);
+  return parse(read_text(file, "a run configuration"), file.string(), overrides);
 }
 
 }  // namespace pipespec::config

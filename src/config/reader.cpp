@@ -86,7 +86,7 @@ std::string Reader::path_of(std::string_view key) const {
 }
 
 void Reader::require_keys(std::initializer_list<std::string_view> keys) const {
-  if (value_->kind != Value::Kind::map) fail("{} (a map is expected): write {{key: value}}", describe(*value_));
+  if (!is_map()) fail("{} (a map is expected): write {{key: value}}", describe(*value_));
   for (const Value::Entry& entry : value_->entries) {
     if (std::ranges::find(keys, entry.key) != keys.end()) continue;
     Reader(entry.value, path_of(printable(entry.key)))
@@ -113,6 +113,15 @@ std::vector<Reader> Reader::items() const {
   std::vector<Reader> readers;
   for (std::size_t i = 0; i < value_->items.size(); ++i)
     readers.emplace_back(value_->items[i], path_of(fmt::to_string(i)));
+  return readers;
+}
+
+std::vector<std::pair<std::string, Reader>> Reader::entries() const {
+  if (!is_map()) fail("{} (a map is expected): write {{key: value}}", describe(*value_));
+  if (value_->entries.empty()) fail("the map is empty (at least one entry is expected): add one");
+  std::vector<std::pair<std::string, Reader>> readers;
+  for (const Value::Entry& entry : value_->entries)
+    readers.emplace_back(entry.key, Reader(entry.value, path_of(printable(entry.key))));
   return readers;
 }
 

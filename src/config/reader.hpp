@@ -47,6 +47,8 @@ class Reader {
   Reader at(std::string_view key,
             std::string_view why) const;  ///< in a map; absent is an error, `why` says what it is for
   std::vector<Reader> items() const;      ///< of a list that has at least one
+  std::vector<std::pair<std::string, Reader>> entries() const;  ///< of a map that has at least one, by key
+  bool is_map() const { return value_->kind == Value::Kind::map; }
   bool is_list() const { return value_->kind == Value::Kind::sequence; }
   bool is_word(std::string_view word) const { return value_->kind == Value::Kind::scalar && value_->scalar == word; }
 

@@ -51,7 +51,14 @@ std::string number_or_auto(int value) {
   return value == 0 ? "auto" : fmt::to_string(value);
 }
 
+std::string to_yaml(const SyntheticConfig& synthetic) {
+  return fmt::format("{{vocabulary: {}, pass_ms: {}, row_ms: {}, agreement: {}, seed: {}, mean_length: {}}}",
+                     synthetic.vocabulary, synthetic.pass_ms, synthetic.row_ms, synthetic.agreement, synthetic.seed,
+                     synthetic.mean_length);
+}
+
 std::string to_yaml(const StageConfig& stage) {
+  if (stage.synthetic) return fmt::format("{{name: {}, synthetic: {}}}", scalar(stage.name), to_yaml(*stage.synthetic));
   std::string out = fmt::format("{{name: {}, drafter: {}", scalar(stage.name), name(stage.drafter));
   if (stage.drafter == DrafterKind::prompt_lookup)
     return out + fmt::format(", min_match: {}, max_match: {}, max_tokens: {}}}", stage.lookup.min_match,

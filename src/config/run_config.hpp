@@ -38,10 +38,21 @@ struct DraftVocabulary {
   std::string file = {};  ///< path, as given: relative to the working directory; empty: none
 };
 
+/// What stands where a model would: tokens made by hashing, in a set time (core/synthetic_text.hpp).
+struct SyntheticConfig {
+  int vocabulary = 1000;
+  double pass_ms = 0;      ///< of a forward pass,
+  double row_ms = 0;       ///< and of each of its rows besides
+  double agreement = 0.8;  ///< chance that its next token is that of the next synthetic stage
+  std::uint64_t seed = 0;
+  double mean_length = 0;  ///< of the target's answers, in tokens; 0: they go on to the limit
+};
+
 struct StageConfig {
   std::string name;  ///< unique
   DrafterKind drafter = DrafterKind::model;
-  std::string model;                       ///< path, relative to the working directory; empty for a drafter without one
+  std::optional<SyntheticConfig> synthetic;  ///< in place of a model
+  std::string model;                         ///< path, relative to the working directory; empty for a stage without one
   std::optional<std::vector<int>> layers;  ///< the model is cut to these layers, strictly ascending; none: all of them
   std::optional<DraftVocabulary> draft_vocabulary;  ///< never of the target; none: all tokens
   int tensor_parallel = 1;                          ///< ranks of the stage
@@ -51,6 +62,8 @@ struct StageConfig {
   int context = 0;                        ///< positions of the KV cache; 0: what the samples need, at most the model's
   PromptLookupConfig lookup;              ///< of a prompt_lookup drafter
   std::string where;
+
+  bool has_weights() const { return drafter == DrafterKind::model && !synthetic; }
 };
 
 /// Both ends included, counted from 0.

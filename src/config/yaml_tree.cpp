@@ -4,6 +4,9 @@
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
 #include <map>
 #include <optional>
 #include <sstream>
@@ -235,6 +238,23 @@ const Value* Value::find(std::string_view key) const {
 
 Value* Value::find(std::string_view key) {
   return const_cast<Value*>(std::as_const(*this).find(key));
+}
+
+std::string read_text(const std::filesystem::path& file, std::string_view expected) {
+  std::error_code error;
+  const auto status = std::filesystem::status(file, error);
+  validate(std::filesystem::exists(status), "{}: no such file ({} is expected): check the path", file.string(),
+           expected);
+  validate(std::filesystem::is_regular_file(status), "{}: not a file ({} is expected): name a YAML file", file.string(),
+           expected);
+  constexpr std::uintmax_t most = 1 << 20;
+  validate(std::filesystem::file_size(file, error) <= most,
+           "{}: larger than {} bytes ({} is small): is this the right file?", file.string(), most, expected);
+  std::ifstream stream(file, std::ios::binary);
+  std::ostringstream text;
+  text << stream.rdbuf();
+  validate(stream.good(), "{}: cannot be read ({}): check its permissions", file.string(), std::strerror(errno));
+  return text.str();
 }
 
 Value read_yaml(std::string_view text, std::string_view file) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -29,6 +30,9 @@ struct Value::Entry {
   std::string key;
   Value value;
 };
+
+/// The text of a small file. UserErrors say that `expected` ("a run configuration") is expected there.
+std::string read_text(const std::filesystem::path& file, std::string_view expected);
 
 /// The tree of the one document in `text`; `file` names it in places. Anchors, aliases and merge keys (`<<`) are
 /// resolved. UserError for what is not YAML, not a map, has a key twice, or is nested or repeated without bounds.

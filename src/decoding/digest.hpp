@@ -7,6 +7,7 @@
 #include <type_traits>
 #include <variant>
 
+#include "core/mix.hpp"
 #include "core/types.hpp"
 #include "decoding/message.hpp"
 
@@ -16,13 +17,7 @@ class Digest {
  public:
   std::uint64_t value() const { return value_; }
 
-  /// The finalizer of splitmix64 (S. Vigna), applied to what has been added so far and the new number.
-  void add(std::int64_t number) {
-    std::uint64_t x = value_ * 31 + static_cast<std::uint64_t>(number) + 0x9e3779b97f4a7c15u;
-    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
-    x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
-    value_ = x ^ (x >> 31);
-  }
+  void add(std::int64_t number) { value_ = mix(value_ * 31 + static_cast<std::uint64_t>(number)); }
 
   void add(std::span<const Token> tokens) {
     add(std::ssize(tokens));

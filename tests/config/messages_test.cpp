@@ -206,6 +206,26 @@ TEST(ConfigMessages, say_where_what_why_and_what_to_do) {
       {"window: 16", "label: \"two\\nlines\"",
        "run.yaml:10: experiments.1.label: 'two?lines' is no label (one line of at most 60 bytes is expected): shorten "
        "it"},
+      // synthetic stages
+      {"model: models/target.gguf", "synthetic: {agreement: 0.5}",
+       "run.yaml:4: stages.1.synthetic: key 'pass_ms' is missing (it says how long a forward pass takes): add pass_ms: "
+       "..."},
+      {"model: models/target.gguf", "synthetic: {pass_ms: 5, agreement: 1.5}",
+       "run.yaml:4: stages.1.synthetic.agreement: 1.5 is out of range (from 0 to 1): choose another"},
+      {"model: models/target.gguf", "synthetic: {pass_ms: 5, mean_length: 0.5}",
+       "run.yaml:4: stages.1.synthetic.mean_length: 0.5 is out of range (0, or from 1 to 16777216): choose another"},
+      {"model: models/target.gguf", "synthetic: {pass_ms: 5}, model: m",
+       "run.yaml:4: stages.1.model: does not fit here (it belongs to a stage with a model): remove it"},
+      {"drafter: prompt_lookup", "drafter: prompt_lookup, synthetic: {pass_ms: 5}",
+       "run.yaml:3: stages.0.synthetic: does not fit here (it belongs to a stage that stands for a model): remove it"},
+      {"- {name: target, model: models/target.gguf}",
+       "- {name: draft, model: m}\n  - {name: target, synthetic: {pass_ms: 5}}",
+       "run.yaml:4: stages.1: a model under a synthetic target (their tokens have nothing in common): make both "
+       "synthetic"},
+      {"- {name: target, model: models/target.gguf}",
+       "- {name: draft, synthetic: {pass_ms: 1, vocabulary: 50}}\n  - {name: target, synthetic: {pass_ms: 5}}",
+       "run.yaml:4: stages.1.synthetic: vocabulary 50 under a target with 1000 (they speak of the same tokens): write "
+       "1000"},
       // not YAML at all
       {"- {strategy: autoregressive}", "- {strategy: autoregressive",
        "run.yaml:10: not valid YAML (end of map flow not found): check indentation, brackets and quotes"},
@@ -236,7 +256,8 @@ TEST(ConfigMessages, blame_the_override_that_is_wrong) {
       {"stages.1.threads=many",
        "--set stages.1.threads: 'many' is not a whole number (one from 1 to 1024 is expected): correct it"},
       {"stages.1={name: t, model: m, thread: 1}",
-       "--set stages.1: stages.1.thread: unknown key (there are name, drafter, model, layers, draft_vocabulary, "
+       "--set stages.1: stages.1.thread: unknown key (there are name, drafter, synthetic, model, layers, "
+       "draft_vocabulary, "
        "tensor_parallel, weights, kv_cache, "
        "threads, context, min_match, max_match, max_tokens): did you mean threads?"},
       {"stages.2.threads=1",

@@ -136,6 +136,29 @@ TEST(RunConfig, relative_models_count_from_the_folder_of_the_models) {
   EXPECT_EQ(model(text), "models/target.gguf");
 }
 
+constexpr std::string_view synthetic = R"(name: synthetic
+stages:
+  - {name: draft, synthetic: {vocabulary: 500, pass_ms: 0.5, row_ms: 0.25, agreement: 0.9, seed: 7}}
+  - {name: target, synthetic: {vocabulary: 500, pass_ms: 5, mean_length: 100}}
+tasks: [{preset: jsonl, file: prompts.jsonl}]
+experiments: [{strategy: pipespec}]
+)";
+
+TEST(RunConfig, a_synthetic_stage_stands_where_a_model_would) {
+  const RunConfig config = parse_text(synthetic);
+  const SyntheticConfig& draft = config.stages[0].synthetic.value();
+  EXPECT_EQ(draft.vocabulary, 500);
+  EXPECT_EQ(draft.pass_ms, 0.5);
+  EXPECT_EQ(draft.row_ms, 0.25);
+  EXPECT_EQ(draft.agreement, 0.9);
+  EXPECT_EQ(draft.seed, 7U);
+  EXPECT_EQ(config.stages[1].synthetic->mean_length, 100);
+  EXPECT_EQ(config.stages[0].drafter, DrafterKind::model);
+  EXPECT_FALSE(config.stages[0].has_weights());
+  EXPECT_TRUE(parse_text(chain).stages[1].has_weights());
+  EXPECT_FALSE(parse_text(chain).stages[0].has_weights());
+}
+
 TEST(RunConfig, remembers_where_each_entry_stands) {
   const RunConfig config = parse_text(chain);
   EXPECT_EQ(config.stages[1].where, "run.yaml:7: stages.1");
@@ -237,7 +260,7 @@ limits: {time: auto, stop_before_end: 120s}
 }
 
 TEST(RunConfig, the_canonical_text_reads_back_as_itself) {
-  for (const std::string_view text : {smallest, chain}) {
+  for (const std::string_view text : {smallest, chain, synthetic}) {
     const std::string canonical = to_yaml(parse_text(text));
     EXPECT_EQ(to_yaml(parse_text(canonical)), canonical);
   }

@@ -59,7 +59,7 @@ TEST(Shard, WhereBlocksAreTooFewForAllRanksTheyAreCut) {
   EXPECT_EQ(shard_of(odd, {5, 6}).heads, (Range{5, 6})) << "one query head each";
   EXPECT_EQ(shard_of(odd, {5, 6}).kv_heads, (Range{1, 2}));
   EXPECT_EQ(shard_of(odd, {5, 6}).feed_forward, (Range{43, 51}));
-  EXPECT_EQ(shard_of(odd, {5, 6}).vocabulary, (Range{28, 33}));
+  EXPECT_EQ(shard_of(odd, {5, 6}).outputs, (Range{28, 33}));
 }
 
 TEST(Shard, MoreRanksThanPartsAreRefused) {

@@ -140,6 +140,11 @@ class ExecutableTest(unittest.TestCase):
         self.assertEqual(done.returncode, DONE, done.stderr)
         return [json.loads(line) for line in done.stdout.splitlines()]
 
+    @staticmethod
+    def tokens_per_pass(table: str, label: str) -> float:
+        """What the table of a run says of an experiment whose label is a word."""
+        return next(float(line.split()[6]) for line in table.splitlines() if line.startswith(label + " "))
+
     def assert_identical(self, samples: list[dict]):
         """Every experiment gave the same tokens for the same prompt."""
         tokens = {}

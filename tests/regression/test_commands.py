@@ -25,7 +25,7 @@ class Commands(ExecutableTest):
 
     def test_help_of_every_command(self):
         text = self.output(1, "--help")
-        for name in ("run", "check", "generate", "tokenize", "inspect", "logits", "export", "bench"):
+        for name in ("run", "check", "generate", "simulate", "tokenize", "inspect", "logits", "export", "bench"):
             self.assertIn(name, text)
             self.assertIn("--help", self.output(1, name, "--help"))
 
@@ -150,6 +150,19 @@ class Commands(ExecutableTest):
         for key in ("experiment", "strategy", "task", "id", "prompt_tokens", "tokens", "text", "finish",
                     "prefill_seconds", "seconds"):
             self.assertIn(key, samples[0])
+
+    def test_bench_messages_reports_every_pair_and_kind(self):
+        report = json.loads(self.output(3, "bench", "messages", "--tokens", "1,600", "--idle-ms", "0,1", "--repetitions", 5,
+                                        "--run-tokens", 20, "--json"))
+        kinds = [(r["from"], r["to"], r["tokens"], r["waiting_ms"]) for r in report["latency"]]
+        self.assertEqual(kinds, [(a, a + 1, t, i) for a in (0, 1) for i in (0, 1) for t in (1, 600)])
+        self.assertTrue(all(0 < r["median_us"] <= r["p99_us"] for r in report["latency"]))
+        chain = report["chain"]
+        self.assertEqual((chain["stages"], chain["tokens"]), (3, 20))
+        self.assertGreater(chain["messages"], 2 * 3)  # start and finish alone are four
+        alone = run(1, "bench", "messages")
+        self.assertEqual(alone.returncode, 2)
+        self.assertIn("mpirun -n 2", alone.stderr)
 
     def test_bench_forward_reports_every_row_count(self):
         report = json.loads(self.output(1, "bench", "forward", self.tiny_model(), "--rows", "1,4", "--threads", "1,2",

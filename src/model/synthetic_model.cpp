@@ -1,0 +1,35 @@
+#include "model/synthetic_model.hpp"
+
+#include <utility>
+
+#include "core/clock.hpp"
+#include "core/error.hpp"
+#include "core/precise_sleep.hpp"
+
+namespace pipespec::model {
+
+SyntheticModel::SyntheticModel(SyntheticText text, int stage, const SyntheticTimes& times, int slots, Position context)
+    : text_(std::move(text)), stage_(stage), times_(times), context_(context), caches_(slots) {
+  expect(stage >= 0 && stage < text_.stages(), "a synthetic model is a stage of its text");
+}
+
+void SyntheticModel::truncate(Slot slot, Position length) {
+  expect(length >= 0 && length <= this->length(slot), "a cache is cut, never extended, by truncate");
+  caches_[slot].resize(length);
+}
+
+bool SyntheticModel::forward(std::span<const Segment> segments, std::span<Token> next, const KeepGoing&) {
+  const double begin = steady_seconds();
+  std::size_t rows = 0;
+  for (const Segment& segment : segments) {
+    expect(segment.begin == length(segment.slot), "a pass begins where the cache ends");
+    expect(segment.begin + std::ssize(segment.tokens) <= context_, "a slot has room for the rows");
+    text_.pass(stage_, segment.tokens, caches_[segment.slot], next.first(segment.outputs));
+    next = next.subspan(segment.outputs);
+    rows += segment.tokens.size();
+  }
+  sleep_until(begin + times_.pass + static_cast<double>(rows) * times_.row);
+  return true;
+}
+
+}  // namespace pipespec::model

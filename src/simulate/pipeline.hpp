@@ -1,0 +1,62 @@
+/// A pipeline in virtual time: the stage protocol with models that take a set time.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <vector>
+
+#include "core/trace.hpp"
+#include "core/types.hpp"
+#include "decoding/drafter.hpp"
+#include "decoding/stage.hpp"
+#include "decoding/work.hpp"
+#include "simulate/step_times.hpp"
+
+namespace pipespec::simulate {
+
+/// What a model says: writes the next token after each of the pass's last `outputs` rows to `next` [outputs]. The
+/// passes of a sequence come as a KV cache sees them: each goes on from `begin`, which may be less than the last end.
+using Compute = std::function<void(const decoding::Pass& pass, std::span<Token> next)>;
+
+/// A stage's computation and its time.
+struct StageModel {
+  StepTimes times;
+  Compute compute;                       ///< of a stage with a model
+  decoding::Drafter* drafter = nullptr;  ///< of stage 0 without one
+};
+
+/// How long messages are on their way: `seconds` ± up to `jitter`, uniformly. Messages of one stage to another keep
+/// their order.
+struct Latency {
+  double seconds = 0;
+  double jitter = 0;  ///< ≤ seconds
+};
+
+struct Chain {
+  std::vector<StageModel> stages;  ///< the target last
+  decoding::StageOptions options;  ///< of every stage; `index`, `stages` and `has_model` are filled in
+  Latency latency;
+  int sequences_in_flight = 1;
+};
+
+struct Prompt {
+  std::vector<Token> tokens;
+  Position max_length = 0;  ///< prompt and output together
+};
+
+/// A sequence the target has decoded to its end.
+struct Sample {
+  std::vector<Token> tokens;         ///< the output, end token included
+  std::vector<double> commit_times;  ///< of every token, in seconds from the beginning of the run
+  double start = 0;
+  std::vector<std::vector<StepRecord>> steps;  ///< [stage] what each stage did for it until it ended there
+  std::int64_t messages = 0;                   ///< sent about it, by all stages
+};
+
+/// Decodes the prompts in order, as pipeline/stage_worker.hpp would: a stage that is free takes what has arrived and
+/// begins the next pass; what arrives during a pass counts before its result does. Computing is free of charge but for
+/// the times of the steps. Deterministic.
+std::vector<Sample> run(const Chain& chain, std::span<const Prompt> prompts);
+
+}  // namespace pipespec::simulate
