@@ -21,6 +21,7 @@ struct Participant {
   StageRank& rank;
   comm::WordChannel& channel;  ///< between the leaders of the stages
   const RunClock& clock;
+  bool checks_invariants = false;  ///< of the protocol, at every event
 };
 
 /// The channel between the leaders of all stages; of a rank that leads none it has no peers.
