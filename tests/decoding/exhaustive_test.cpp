@@ -43,6 +43,12 @@ TEST(EverySchedule, OfThreeStagesWithASequenceAbandonedAtAnyMoment) {
           Reduction::persistent_sets);
 }
 
+TEST(EverySchedule, OfPassesThatHaveNoRowsForAll) {
+  auto options = small({0.6});
+  options.max_rows = 3;
+  explore({.options = options, .sequences = 2, .prompt = 4, .output = 3, .starts = Starts::at_any_moment}, 2);
+}
+
 TEST(EverySchedule, OfTextsThatEndByThemselves) {
   auto options = small({0.6});
   options.models.end_rate = 0.3;

@@ -134,12 +134,13 @@ def main() -> int:
 
         started = time.monotonic()
         with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
-            found = list(pool.map(lambda fault: try_fault(build, fault, sound), faults))
+            found = []
+            for fault, by in zip(faults, pool.map(lambda fault: try_fault(build, fault, sound), faults)):
+                found.append(by)
+                print(f"{'found' if by else 'NOT FOUND':9}  {fault.file:18}  {fault.name:62}  {': '.join(by or ())}", flush=True)
     except subprocess.CalledProcessError as error:
         print(f"{' '.join(error.cmd)}\n{error.stdout}")
         return 1
-    for fault, by in zip(faults, found):
-        print(f"{'found' if by else 'NOT FOUND':9}  {fault.file:20}  {fault.name:58}  {': '.join(by or ())}")
     missed = [fault.name for fault, by in zip(faults, found) if by is None]
     print(f"{len(faults) - len(missed)} of {len(faults)} faults found, in {time.monotonic() - started:.0f} s")
     return 1 if missed or not faults else 0
