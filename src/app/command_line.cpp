@@ -106,6 +106,8 @@ class CommandLine {
     CLI::App* command =
         add_configured("run", "Run every experiment of the file on every task", run_.config, run_.overrides);
     command->add_option("--out", out_, "output directory, in place of the file's");
+    command->add_flag("--check-invariants", run_.checks_invariants,
+                      "hold every stage against the protocol's invariants at every event; a violation ends the run");
     command->callback([this] {
       if (!out_.empty()) run_.overrides.push_back("output=" + yaml_text(out_));
       command_ = [this] {

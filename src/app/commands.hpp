@@ -12,6 +12,7 @@ namespace pipespec::app {
 struct RunArguments {
   std::string config;
   std::vector<std::string> overrides;
+  bool checks_invariants = false;  ///< every stage is held against the protocol's invariants at every event
 };
 
 struct GenerateArguments {

@@ -57,6 +57,7 @@ SequenceId run_experiment(const Participant& participant, int index, pipeline::S
   parts.recent_tokens = sampling.is_penalised() ? sampling.repetition_window : 0;
   parts.sequences_in_flight = experiment.sequences_in_flight;
   parts.newest = newest;
+  parts.checks_invariants = participant.checks_invariants;
   parts.on_trace = std::move(on_trace);
   parts.on_poll = on_poll;
   newest = pipeline::StageWorker(std::move(parts)).run();

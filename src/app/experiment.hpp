@@ -22,6 +22,7 @@ struct Participant {
   StageRank& rank;
   comm::WordChannel& channel;  ///< between the leaders of the stages
   const RunClock& clock;
+  bool checks_invariants = false;  ///< of the protocol, at every event
 };
 
 /// What the stages of an experiment's chain have in common; `index` and `has_model` are each stage's own.

@@ -65,6 +65,7 @@ class Run {
   bool is_late() const { return last_moment_ && steady_seconds() > *last_moment_; }
 
   Job job_;
+  bool checks_invariants_;
   StageFiles files_;
   TargetSide target_;
   Position positions_ = 0;
@@ -81,6 +82,7 @@ class Run {
 
 Run::Run(const comm::Communicator& world, const RunArguments& arguments)
     : job_(open_job(world, arguments.config, arguments.overrides)),
+      checks_invariants_(arguments.checks_invariants),
       channel_(make_leader_channel(job_)),
       stop_board_(world, job_.topology.target_leader()),
       last_moment_(last_moment(job_.config.limits)) {}
@@ -196,7 +198,7 @@ void Run::experiment(int index, SequenceId& newest, Progress* progress) {
                                [this] { return is_stopped(); }, [this] { return is_late(); }});
     queue.emplace(*context, index, target_.todo[index]);
   }
-  const Participant participant{job_, sites_, end_tokens_, **rank_, channel_, *clock_};
+  const Participant participant{job_, sites_, end_tokens_, **rank_, channel_, *clock_, checks_invariants_};
   const auto keep_trace = [this](SequenceId sequence, const StageTrace& trace) {
     journal_->add(trace, sequence);
     if (!job_.is_target_leader()) journal_->commit();  // the target's goes to the disk with its sample

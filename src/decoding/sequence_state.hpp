@@ -92,6 +92,8 @@ class SequenceState {
   std::uint64_t digest() const;
 
  private:
+  friend class InvariantChecker;
+
   Position length() const { return static_cast<Position>(view_.size()); }
   bool is_end_token(Token token) const;
   bool has_ended() const;

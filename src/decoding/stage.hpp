@@ -99,6 +99,8 @@ class Stage {
   std::uint64_t digest() const;
 
  private:
+  friend class InvariantChecker;
+
   void begin(const Start& start);
   void end(SequenceId sequence);
   void close_links();

@@ -1,5 +1,7 @@
 #include "pipeline/stage_worker.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -22,6 +24,10 @@ StageWorker::StageWorker(StageParts parts)
     if (options.above().value != options.stages - 1) peers_.push_back(options.stages - 1);
   }
   if (!options.is_first()) peers_.push_back(options.below().value);
+  if (parts_.checks_invariants) {
+    const int index = options.index.value;
+    checker_.emplace(fmt::format("rank {}, stage {}", parts_.leaders[index], index));
+  }
   if (parts_.model != nullptr) {
     for (model::Slot slot = parts_.model->slots(); slot-- > 0;) free_slots_.push_back(slot);
   }
@@ -56,6 +62,7 @@ bool StageWorker::receive_messages() {
       const auto sequence = sequence_of(message);
       if (sequence && !stage_.is_over(*sequence)) traces_.record(message, Direction::received, {peer});
       stage_.receive({peer}, message);
+      check();
       any = true;
     }
   }
@@ -67,6 +74,10 @@ void StageWorker::send_messages() {
     parts_.channel->send(parts_.leaders[outgoing.to.value], encode(outgoing.message));
     traces_.record(outgoing.message, Direction::sent, outgoing.to);
   }
+}
+
+void StageWorker::check() {
+  if (checker_) checker_->check(stage_);
 }
 
 // -------------------------------------------------------------------------------------------------------- work
@@ -87,6 +98,7 @@ bool StageWorker::step() {
   if (waits_for_drafts()) return false;
   const std::vector<Work> work = stage_.next_work();
   if (work.empty()) return false;
+  if (checker_) checker_->check_begun(stage_, work);
   if (stage_.options().has_model) {
     run_pass(work);
   } else {
@@ -150,6 +162,7 @@ model::Segment StageWorker::segment_of(const Pass& pass) {
 
 void StageWorker::complete(const Pass& pass, std::span<const Token> outputs) {
   const StepResult result = stage_.complete(pass, outputs);
+  if (checker_) checker_->check_completed(stage_, pass, result);
   traces_.record(pass, result);
   if (stage_.options().is_target()) commit(pass.sequence, result);
 }
@@ -164,7 +177,9 @@ void StageWorker::run_proposals(std::span<const Work> work) {
   traces_.end_pass(begin);
   for (std::size_t i = 0; i < work.size(); ++i) {
     const Proposal& proposal = std::get<Proposal>(work[i]);
-    traces_.record(proposal, stage_.complete(proposal, guesses[i]));
+    const StepResult result = stage_.complete(proposal, guesses[i]);
+    if (checker_) checker_->check_completed(stage_, proposal, result);
+    traces_.record(proposal, result);
   }
 }
 
@@ -196,6 +211,7 @@ void StageWorker::take_slot(SequenceId sequence) {
   const Position reused = shared(slot);
   parts_.model->truncate(slot, reused);
   stage_.reuse(sequence, reused);
+  check();
   kept_[slot].assign(prompt.begin(), prompt.end());
   // The noise belongs to the prompt, so that the output does not depend on the order of the samples.
   Digest digest;
@@ -228,6 +244,7 @@ void StageWorker::feed() {
     live.answer.key = request->key;
     live.answer.sequence = sequence;
     live.answer.start = parts_.clock->now();
+    check();
   }
   if (live_.empty()) {
     stage_.shut_down();

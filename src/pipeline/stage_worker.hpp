@@ -14,6 +14,7 @@
 #include "core/clock.hpp"
 #include "core/trace.hpp"
 #include "decoding/drafter.hpp"
+#include "decoding/invariants.hpp"
 #include "decoding/stage.hpp"
 #include "model/language_model.hpp"
 #include "pipeline/patience.hpp"
@@ -34,6 +35,7 @@ struct StageParts {
   int recent_tokens = 0;                                 ///< what the model's repetition penalty looks back at
   int sequences_in_flight = 1;                           ///< at the target
   SequenceId newest;                                     ///< sequences that earlier runs on this channel used up
+  bool checks_invariants = false;                        ///< hold the stage against the protocol's at every event
   std::function<void(SequenceId, StageTrace)> on_trace;  ///< a sequence has ended here
   comm::OnPoll on_poll;  ///< called before every look for messages; tests delay here. May be empty
 };
@@ -56,6 +58,7 @@ class StageWorker {
 
   bool receive_messages();
   void send_messages();
+  void check();
   void feed();
   void abandon();
   bool step();
@@ -72,6 +75,7 @@ class StageWorker {
 
   StageParts parts_;
   decoding::Stage stage_;
+  std::optional<decoding::InvariantChecker> checker_;
   TraceBook traces_;
   Patience patience_;
   std::vector<int> peers_;  // stages to look for messages of, most urgent first

@@ -44,6 +44,7 @@ VirtualPipeline::Options RandomSchedule::draw_options() {
   models.seed = text_.bits();
   models.vocabulary = text_.pick(2, 8);
   models.end_rate = text_.one_of(std::array{0.0, 0.02, 0.1});
+  models.choice = text_.one_of(std::array{ToyChoice::hash, ToyChoice::draw});
   models.cluster = random_.one_of(std::array{1, 4, 12});
   const int drafters = random_.pick(0, 4);
   for (int s = 0; s < drafters; ++s) {

@@ -90,6 +90,7 @@ TEST(RealChain, TwoHundredRunsOfFiveStagesUnderRandomDelaysGiveTheTargetsOwnText
     parts.drafter = world.rank() == 0 ? &lookup : nullptr;
     parts.queue = is_target ? &queue : nullptr;
     parts.newest = newest;
+    parts.checks_invariants = true;
     parts.on_poll = [&random] {
       if (random() % 8 == 0) std::this_thread::sleep_for(std::chrono::microseconds(random() % 3000));
     };

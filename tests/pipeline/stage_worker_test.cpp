@@ -119,6 +119,7 @@ struct Chain {
     parts.queue = world.rank() == world.size() - 1 ? &queue : nullptr;
     parts.sequences_in_flight = in_flight;
     parts.newest = newest;
+    parts.checks_invariants = true;
     parts.on_trace = [this](SequenceId id, StageTrace trace) { traces.emplace_back(id, std::move(trace)); };
     parts.on_poll = on_poll;
     newest = StageWorker(std::move(parts)).run();

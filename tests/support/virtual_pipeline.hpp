@@ -11,9 +11,11 @@
 #include <vector>
 
 #include "core/trace.hpp"
+#include "decoding/invariants.hpp"
 #include "decoding/message.hpp"
 #include "decoding/stage.hpp"
 #include "decoding/work.hpp"
+#include "support/copy_on_write.hpp"
 #include "support/toy_model.hpp"
 
 namespace pipespec::testing {
@@ -32,11 +34,11 @@ struct Event {
 };
 
 /// A chain of stages with toy models, joined by links that keep order and delay at will. Whoever drives it chooses
-/// among events(). Copies are independent, so that an explorer can branch.
+/// among events(). Copies are independent and share what they have not changed, so that an explorer can branch.
 ///
 /// The caches hold what real ones would: an entry a position, made from the entry before it and the row's token, and a
 /// pass computes its tokens from the entries alone. A cache that does not hold the view's text therefore shows twice:
-/// by the check of every entry, and in the output.
+/// decoding::InvariantChecker, which is called at every event, compares the tokens, and the output is another.
 ///
 /// Throws ContractError where a property of protocol.md is broken.
 class VirtualPipeline {
@@ -69,58 +71,64 @@ class VirtualPipeline {
 
   /// The last message of every link has arrived and nobody works.
   bool is_closed() const;
+  bool is_shut_down() const { return is_shut_down_; }
+
+  /// Whether every link that may ever bring `stage` a message has one on it.
+  bool is_fed(int stage) const;
 
   /// Target's tokens of a sequence so far, without the prompt. A sequence that ended by itself is finished at once.
-  std::span<const Token> output(SequenceId sequence) const { return outputs_.at(sequence.value).tokens; }
-  bool is_finished(SequenceId sequence) const { return outputs_.at(sequence.value).finished; }
-  std::optional<FinishReason> finish_reason(SequenceId sequence) const { return outputs_.at(sequence.value).reason; }
+  std::span<const Token> output(SequenceId sequence) const { return outputs_->at(sequence.value).tokens; }
+  bool is_finished(SequenceId sequence) const { return outputs_->at(sequence.value).finished; }
+  std::optional<FinishReason> finish_reason(SequenceId sequence) const { return outputs_->at(sequence.value).reason; }
 
   /// Of a sequence that has ended at `stage`.
   const LinkStatistics& statistics(int stage, SequenceId sequence) const;
 
   int stages() const { return static_cast<int>(nodes_.size()); }
-  const decoding::Stage& stage(int index) const { return nodes_.at(index).stage; }
-  bool is_busy(int index) const { return !nodes_.at(index).work.empty(); }
+  const decoding::Stage& stage(int index) const { return nodes_.at(index)->stage; }
+  bool is_busy(int index) const { return !nodes_.at(index)->work.empty(); }
+
+  /// Hashes of all that the future depends on: of the pipeline, and of what is at one stage.
   std::uint64_t digest() const;
+  std::uint64_t digest(int stage) const;
 
  private:
-  struct Cached {
-    Token token;
-    ToyText text;
-  };
   struct Node {
     decoding::Stage stage;
-    std::map<std::int32_t, std::vector<Cached>> caches{};  // by sequence
+    decoding::InvariantChecker checker;
+    std::map<std::int32_t, std::vector<ToyText>> caches{};  // by sequence
     std::vector<decoding::Work> work{};
     std::vector<std::vector<Token>> results{};  // of each of `work`, already known
     bool is_waiting = false;                    // asked for work in vain, and nothing has happened since
     std::map<std::int32_t, LinkStatistics> ended{};
+    mutable std::optional<std::uint64_t> digest{};  // once asked for, until the next change
   };
   struct Output {
-    Position max_length = 0;
     std::vector<Token> tokens{};
     std::vector<Token> expected{};  // the target's own continuation
     bool finished = false;
     std::optional<FinishReason> reason{};
   };
+  using Link = std::deque<decoding::Message>;
 
   bool is_target(int index) const { return index == stages() - 1; }
+  Node& change(int index);
   void deliver(int from, int to);
   bool begin(int index);
   void complete(int index);
-  std::vector<Token> compute(int index, const decoding::Pass& pass);
+  std::vector<Token> compute(int index, Node& node, const decoding::Work& work) const;
   void take_result(int index, const decoding::Work& work, const decoding::StepResult& result);
   void after_event(int index);
-  void admit(int stage);
-  void check(int index) const;
+  void admit(Node& node) const;
   void check_agreement(int lower) const;
-  std::deque<decoding::Message>& link(int from, int to) { return links_[from * stages() + to]; }
-  const std::deque<decoding::Message>& link(int from, int to) const { return links_[from * stages() + to]; }
+  Link& change_link(int from, int to) { return links_[from * stages() + to].write(); }
+  const Link& link(int from, int to) const { return *links_[from * stages() + to]; }
 
   std::shared_ptr<const Options> options_;
-  std::vector<Node> nodes_;
-  std::vector<std::deque<decoding::Message>> links_;  // [from, to]
-  std::map<std::int32_t, Output> outputs_;
+  std::vector<CopyOnWrite<Node>> nodes_;
+  std::vector<CopyOnWrite<Link>> links_;  // [from, to]
+  CopyOnWrite<std::map<std::int32_t, Output>> outputs_;
+  bool is_shut_down_ = false;
 };
 
 }  // namespace pipespec::testing
