@@ -98,7 +98,8 @@ struct Drawn {
   std::int64_t corrections = 0;
 };
 
-/// The chain {one layer, two layers, the whole model}, a rank a stage, decodes all prompts with every seed.
+/// The chain {one layer, two layers, the whole model}, or as many of its last stages as there are ranks, decodes all
+/// prompts with every seed.
 Drawn draw(const comm::Communicator& world, Schedule schedule, double temperature, int in_flight) {
   const std::vector<std::vector<int>> layers = {{0}, {0, 2}, {0, 1, 2}};
   const bool is_target = world.rank() == world.size() - 1;
@@ -112,7 +113,7 @@ Drawn draw(const comm::Communicator& world, Schedule schedule, double temperatur
   std::mt19937 random(1);
   SequenceId newest;
   for (std::uint64_t seed = 0; seed < seeds; ++seed) {
-    model::Transformer model(checkpoint, {.layers = layers[world.rank()],
+    model::Transformer model(checkpoint, {.layers = layers[layers.size() - world.size() + world.rank()],
                                           .slots = in_flight,
                                           .context = 16,
                                           .sampling = {.temperature = temperature, .seed = seed}});

@@ -71,7 +71,7 @@ class Synthetic(ExecutableTest):
         checked = run(1, "check", config)
         self.assertEqual(checked.returncode, DONE, checked.stderr)
         for part in ("mpirun -n 2", "s0             synthetic: 1000 tokens, 1.1 ms a pass and 0.02 ms a row, agreement 0.8",
-                     "chat form: chatml", "positions of the longest sample: 46"):
+                     "chat form: chatml", "positions of the longest sample: 47"):
             self.assertIn(part, checked.stdout)
         answers = [run(2, "generate", config, "--prompt", "hello there", "--experiment", label)
                    for label in ("autoregressive", "pipespec")]
