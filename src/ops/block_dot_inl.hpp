@@ -86,6 +86,13 @@ constexpr int partial_sums = rows == 1   ? 4
                              : rows == 2 ? 2
                                          : 1;
 
+/// _mm512_dpbusd_epi32(sum, codes, four activations in every lane). As one instruction: GCC 12 would broadcast the
+/// activations into a register before, which costs as much again where there are many rows.
+HWY_INLINE __m512i add_products(__m512i sum, __m512i codes, const std::int8_t* four) {
+  asm("vpdpbusd %2%{1to16%}, %1, %0" : "+v"(sum) : "v"(codes), "m"(*reinterpret_cast<const std::int8_t(*)[4]>(four)));
+  return sum;
+}
+
 template <WeightType type, int rows>
 HWY_INLINE void block_dots(const std::uint8_t* HWY_RESTRICT stored, const ActivationBlock& x, int s, int /*part*/,
                            IntPart (&dots)[rows]) {
@@ -110,7 +117,7 @@ HWY_INLINE void block_dots(const std::uint8_t* HWY_RESTRICT stored, const Activa
     for (int i = 0; i < steps; ++i) {
       __m512i& to = sum[i % partial_sums<rows>];
       const int step = s * steps + i;
-      to = _mm512_dpbusd_epi32(to, codes[step], _mm512_set1_epi32(four_codes(x.codes[r] + 4 * step)));
+      to = add_products(to, codes[step], x.codes[r] + 4 * step);
     }
     PIPESPEC_UNROLL
     for (int i = 1; i < partial_sums<rows>; ++i) sum[0] = _mm512_add_epi32(sum[0], sum[i]);
