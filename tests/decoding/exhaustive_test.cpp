@@ -70,7 +70,7 @@ TEST(EverySchedule, OfALenientStage) {
   auto options = small({0.5, 0.7});
   for (const Lenience lenience : {Lenience::trust, Lenience::adaptive}) {
     options.lenience = {Lenience::strict, lenience};
-    explore({.options = options, .output = 3}, 2);
+    explore({.options = options, .output = 3}, 1, Reduction::persistent_sets);
     explore({.options = without_a_model(options), .output = 4}, 1, Reduction::persistent_sets);
   }
 }
