@@ -114,6 +114,7 @@ class OnePrompt final : public pipeline::SampleQueue {
     if (std::exchange(is_handed_out_, true)) return std::nullopt;
     return pipeline::Request{.key = 0, .prompt = {1}, .max_length = 1 + new_tokens_};
   }
+  bool is_exhausted() override { return is_handed_out_; }
   bool should_abandon() override { return false; }
   std::optional<std::size_t> commit(std::int64_t, std::span<const Token>) override { return std::nullopt; }
   void answered(pipeline::Answer) override {}

@@ -114,6 +114,7 @@ std::vector<std::int64_t> print_ranks(const config::RunConfig& config, const std
              "cpus", cpus_width, "weights MiB", "embedding MiB", "KV MiB", "workspace MiB", "total MiB", "card");
   for (int rank = 0; rank < topology.ranks(); ++rank) {
     const comm::Place place = topology.place(rank);
+    if (topology.replicas() > 1 && rank % topology.ranks_of_replica() == 0) fmt::print("replica {}\n", place.replica);
     const config::StageConfig& stage = config.stages[place.stage.value];
     const std::string name = rank_name(config, topology, rank);
     const RankSite& site = sites[rank];
@@ -159,13 +160,19 @@ void print_experiments(const config::RunConfig& config, const comm::Topology& to
     width = std::max(width, experiment.label.size());
   for (const config::ExperimentConfig& experiment : config.experiments) {
     const std::vector<int> threads = threads_of_ranks(config, topology, sites, experiment.stages);
-    std::string chain;
-    for (const int stage : experiment.stages) {
-      const int of_leader = threads[topology.leader({stage})];
-      chain += fmt::format("{}{}{}", chain.empty() ? "" : " > ", config.stages[stage].name,
-                           of_leader > 0 ? fmt::format(" ({} thread{})", of_leader, of_leader > 1 ? "s" : "") : "");
+    std::string shown;
+    for (int replica = 0; replica < topology.replicas(); ++replica) {
+      std::string chain;
+      for (const int stage : experiment.stages) {
+        const int of_leader = threads[topology.leader({stage}, replica)];
+        chain += fmt::format("{}{}{}", chain.empty() ? "" : " > ", config.stages[stage].name,
+                             of_leader > 0 ? fmt::format(" ({} thread{})", of_leader, of_leader > 1 ? "s" : "") : "");
+      }
+      if (chain == shown) continue;  // as in the replica before it
+      fmt::print("  {:<{}}  {}{}\n", experiment.label, width, chain,
+                 replica > 0 ? fmt::format(" (from replica {} on)", replica) : "");
+      shown = chain;
     }
-    fmt::print("  {:<{}}  {}\n", experiment.label, width, chain);
   }
 }
 

@@ -25,7 +25,7 @@ decoding::StageOptions chain_options(const config::ExperimentConfig& experiment,
 comm::WordChannel make_leader_channel(const Job& job) {
   std::vector<int> peers;
   for (int stage = 0; stage < job.topology.stages() && job.place.is_leader(); ++stage) {
-    if (stage != job.place.stage.value) peers.push_back(job.topology.leader({stage}));
+    if (stage != job.place.stage.value) peers.push_back(job.topology.leader({stage}, job.place.replica));
   }
   return {job.world, std::move(peers), comm::Tag::protocol};
 }
@@ -48,7 +48,7 @@ SequenceId run_experiment(const Participant& participant, int index, pipeline::S
   parts.options.index.value = static_cast<int>(place - experiment.stages.begin());
   parts.options.has_model = job.stage().drafter == config::DrafterKind::model;
   parts.options.lenience = config::lenience_at(job.config, experiment, parts.options.index.value);
-  for (const int stage : experiment.stages) parts.leaders.push_back(job.topology.leader({stage}));
+  for (const int stage : experiment.stages) parts.leaders.push_back(job.topology.leader({stage}, job.place.replica));
   parts.channel = &participant.channel;
   parts.clock = &participant.clock;
   parts.model = participant.rank.language_model();

@@ -36,6 +36,7 @@ class StreamingQueue final : public pipeline::SampleQueue {
     return pipeline::Request{.key = 0, .prompt = prompt_, .max_length = max_length_};
   }
 
+  bool is_exhausted() override { return is_handed_out_; }
   bool should_abandon() override { return stop_requested() || stop_board_.is_asked(); }
 
   std::optional<std::size_t> commit(std::int64_t, std::span<const Token> tokens) override {
@@ -110,7 +111,9 @@ std::vector<Token> encode_prompt(const GenerateArguments& arguments, const confi
 }  // namespace
 
 int generate_command(const comm::Communicator& world, const GenerateArguments& arguments) {
-  const Job job = open_job(world, arguments.config, arguments.overrides);
+  std::vector<std::string> overrides = arguments.overrides;
+  overrides.emplace_back("replicas=1");  // one prompt, one pipeline
+  const Job job = open_job(world, arguments.config, overrides);
   const int target = job.topology.target_leader();
   comm::StopBoard stop_board(world, target);
   StageFiles files;

@@ -14,7 +14,7 @@ std::string rank_name(const config::RunConfig& config, const comm::Topology& top
 comm::Topology topology_of(const config::RunConfig& config) {
   std::vector<int> ranks;
   for (const config::StageConfig& stage : config.stages) ranks.push_back(stage.tensor_parallel);
-  return comm::Topology(std::move(ranks));
+  return comm::Topology(std::move(ranks), config.replicas);
 }
 
 Job open_job(const comm::Communicator& world, const std::string& file, const std::vector<std::string>& overrides) {
@@ -27,9 +27,12 @@ Job open_job(const comm::Communicator& world, const std::string& file, const std
                "{}: rank {} reads another configuration than rank 0 ({} instead of {}): give all hosts the same file",
                file, rank, hashes[rank], hashes[0]);
     }
-    validate(world.size() == topology.ranks(),
-             "{}: launched with {} ranks (its stages take {}): mpirun -n {} pipespec …", file, world.size(),
-             topology.ranks(), topology.ranks());
+    const std::string taken = topology.replicas() == 1
+                                  ? fmt::format("its stages take {}", topology.ranks())
+                                  : fmt::format("its {} replicas of {} ranks each take {}", topology.replicas(),
+                                                topology.ranks_of_replica(), topology.ranks());
+    validate(world.size() == topology.ranks(), "{}: launched with {} ranks ({}): mpirun -n {} pipespec …", file,
+             world.size(), taken, topology.ranks());
   });
   const comm::Place place = topology.place(world.rank());
   return {world, std::move(config), std::move(topology), place};

@@ -7,11 +7,10 @@
 #include <span>
 #include <vector>
 
-#include "app/progress.hpp"
 #include "app/stop_matcher.hpp"
-#include "comm/stop_board.hpp"
 #include "config/run_config.hpp"
 #include "pipeline/sample_queue.hpp"
+#include "pipeline/sample_service.hpp"
 #include "results/journal.hpp"
 #include "results/results.hpp"
 #include "tasks/samples.hpp"
@@ -19,38 +18,35 @@
 
 namespace pipespec::app {
 
-/// What the queues of all experiments of a run share, at the target's leader. References outlive the queues.
+/// What the queues of all experiments of a run share, at a target's leader. References outlive the queues.
 struct RunContext {
   const config::RunConfig& config;
   const std::vector<std::vector<tasks::Sample>>& samples;  ///< [task]
   const text::Tokenizer& tokenizer;
   Position context = 0;  ///< positions the target has room for
   results::Journal& journal;
-  Progress& progress;
-  std::function<bool()> is_stopped;  ///< a signal has asked the job to end: samples in flight are dropped
-  std::function<bool()> is_late;     ///< the end of the job's time is near: no new sample is begun
+  std::function<bool()> is_late;  ///< the end of the job's time is near: no new sample is begun
 };
 
-/// Hands out the samples that are still to be done, in the order of the data sets, and puts each answer into the
-/// journal, on the disk, as soon as it is complete.
+/// Takes the samples that this replica is given, and puts each answer into the journal, on the disk, as soon as it is
+/// complete.
 class RunQueue final : public pipeline::SampleQueue {
  public:
-  /// `todo`: the samples of experiment `experiment`, in order.
-  RunQueue(const RunContext& run, int experiment, std::vector<results::SampleKey> todo);
+  /// `samples` names those of experiment `experiment` by their number (sample_number in workload.hpp).
+  RunQueue(const RunContext& run, int experiment, pipeline::SampleClient& samples)
+      : run_(run), experiment_(experiment), samples_(samples) {}
 
   std::optional<pipeline::Request> next() override;
-  bool should_abandon() override { return run_.is_stopped(); }
-  std::optional<std::size_t> commit(std::int64_t key, std::span<const Token> tokens) override;
+  bool is_exhausted() override { return samples_.is_over() || run_.is_late(); }
+  bool should_abandon() override { return samples_.is_abandoned(); }
+  std::optional<std::size_t> commit(std::int64_t number, std::span<const Token> tokens) override;
   void answered(pipeline::Answer answer) override;
 
  private:
-  const tasks::Sample& sample(const results::SampleKey& key) const;
-
   const RunContext& run_;
   int experiment_;
-  std::vector<results::SampleKey> todo_;
-  std::size_t next_ = 0;
-  std::map<std::int64_t, StopMatcher> texts_;  // of the samples in flight, by index into todo_
+  pipeline::SampleClient& samples_;
+  std::map<std::int64_t, StopMatcher> texts_;  // of the samples in flight, by number
 };
 
 }  // namespace pipespec::app

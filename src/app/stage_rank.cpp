@@ -118,7 +118,7 @@ std::unique_ptr<decoding::Drafter> make_drafter(const config::StageConfig& stage
 }
 
 StageRank::StageRank(const Job& job, const StageFiles& files, Position context)
-    : comm_(job.world.split(job.place.stage.value)), group_(comm_) {
+    : comm_(job.world.split(job.place.replica * job.topology.stages() + job.place.stage.value)), group_(comm_) {
   const config::StageConfig& stage = job.stage();
   if (stage.drafter == DrafterKind::prompt_lookup) {
     drafter_ = make_drafter(stage);

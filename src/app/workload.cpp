@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "core/error.hpp"
+#include "decoding/digest.hpp"
 
 namespace pipespec::app {
 
@@ -106,6 +107,31 @@ std::vector<results::SampleKey> samples_left(const std::vector<std::vector<tasks
     }
   }
   return left;
+}
+
+std::int32_t sample_number(const std::vector<std::vector<tasks::Sample>>& samples, const results::SampleKey& key) {
+  std::int32_t number = key.index;
+  for (std::int32_t task = 0; task < key.task; ++task) number += static_cast<std::int32_t>(samples[task].size());
+  return number;
+}
+
+results::SampleKey sample_key(const std::vector<std::vector<tasks::Sample>>& samples, int experiment,
+                              std::int32_t number) {
+  std::int32_t task = 0;
+  for (; number >= std::ssize(samples.at(task)); ++task) number -= static_cast<std::int32_t>(samples[task].size());
+  return {experiment, task, number};
+}
+
+std::int64_t digest_of(const std::vector<std::vector<tasks::Sample>>& samples) {
+  decoding::Digest digest;
+  for (const auto& task : samples) {
+    digest.add(std::ssize(task));
+    for (const tasks::Sample& sample : task) {
+      digest.add(sample.prompt);
+      for (const char c : sample.id) digest.add(static_cast<std::int64_t>(c));
+    }
+  }
+  return static_cast<std::int64_t>(digest.value());
 }
 
 }  // namespace pipespec::app

@@ -37,4 +37,12 @@ void check_context(const config::StageConfig& stage, const StageFiles& files, Po
 std::vector<results::SampleKey> samples_left(const std::vector<std::vector<tasks::Sample>>& samples, int experiment,
                                              const std::vector<results::SampleKey>& completed);
 
+/// The number of a sample among all of them, task after task, and back.
+std::int32_t sample_number(const std::vector<std::vector<tasks::Sample>>& samples, const results::SampleKey& key);
+results::SampleKey sample_key(const std::vector<std::vector<tasks::Sample>>& samples, int experiment,
+                              std::int32_t number);
+
+/// A hash of all prompts and ids, by which ranks can tell whether they have read the same ones.
+std::int64_t digest_of(const std::vector<std::vector<tasks::Sample>>& samples);
+
 }  // namespace pipespec::app

@@ -8,6 +8,8 @@ enum class Tag : int {
   stage_command,  ///< a stage's leader to its tensor-parallel peers
   stop_request,   ///< any rank to the target's leader: a signal asks the job to stop
   clock,          ///< ping-pong that measures clock offsets
+  sample_grant,   ///< the head of a job to the target's leader of each replica: which samples to decode
+  sample_report,  ///< the other way: what has become of them
 };
 
 }  // namespace pipespec::comm

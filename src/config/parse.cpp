@@ -47,13 +47,6 @@ void refuse_unavailable(const Reader& reader, std::initializer_list<std::string_
       reader.fail("{} is not available in this version ({} is): write {}", word, instead, instead);
 }
 
-int read_only_one(const Reader& root, std::string_view key) {
-  int value = 1;
-  read_integer(root, key, 1, max_ranks, value);
-  if (value != 1) root.at(key, "").fail("{} is not available in this version (1 is): write 1", value);
-  return value;
-}
-
 // --- stages
 // -----------------------------------------------------------------------------------------------------------
 
@@ -379,7 +372,7 @@ RunConfig read_run(const Reader& root) {
   const auto models = root.find("models");
   config.stages = read_stages(root.at("stages", "the models, from the cheapest drafter to the target"),
                               models ? models->text() : "");
-  config.replicas = read_only_one(root, "replicas");
+  read_integer(root, "replicas", 1, max_ranks, config.replicas);
   read_integer(root, "sequences_in_flight", 1, max_sequences, config.sequences_in_flight);
   for (const Reader& task : root.at("tasks", "what to decode").items()) config.tasks.push_back(read_task(task));
   if (const auto generation = root.find("generation")) config.generation = read_generation(*generation);

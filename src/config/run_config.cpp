@@ -89,12 +89,12 @@ std::string to_yaml(const RunConfig& config, const ExperimentConfig& experiment)
   return out + fmt::format(", sequences_in_flight: {}}}", experiment.sequences_in_flight);
 }
 
-/// Everything that decides what is measured.
+/// Everything that decides what is decoded, and how.
 std::string measured_part(const RunConfig& config) {
   std::string out =
       fmt::format("name: {}\nseed: {}\nbackend: {}\nstages:\n", scalar(config.name), config.seed, name(config.backend));
   for (const StageConfig& stage : config.stages) out += fmt::format("  - {}\n", to_yaml(stage));
-  out += fmt::format("replicas: {}\nsequences_in_flight: {}\ntasks:\n", config.replicas, config.sequences_in_flight);
+  out += fmt::format("sequences_in_flight: {}\ntasks:\n", config.sequences_in_flight);
   for (const TaskConfig& task : config.tasks) out += fmt::format("  - {}\n", to_yaml(task));
   const GenerationConfig& generation = config.generation;
   const Sampling& sampling = generation.sampling;
@@ -115,8 +115,9 @@ std::string measured_part(const RunConfig& config) {
 std::string to_yaml(const RunConfig& config) {
   const LimitsConfig& limits = config.limits;
   const std::string time = limits.time_seconds ? fmt::format("{}s", *limits.time_seconds) : "auto";
-  return measured_part(config) + fmt::format("output: {}\nlimits: {{time: {}, stop_before_end: {}s}}\n",
-                                             scalar(config.output), time, limits.stop_before_end_seconds);
+  return measured_part(config) + fmt::format("replicas: {}\noutput: {}\nlimits: {{time: {}, stop_before_end: {}s}}\n",
+                                             config.replicas, scalar(config.output), time,
+                                             limits.stop_before_end_seconds);
 }
 
 std::string hash(const RunConfig& config) {

@@ -113,8 +113,8 @@ struct RunConfig {
   std::uint64_t seed = 0;
   Backend backend = Backend::host;
   std::vector<StageConfig> stages;  ///< from the cheapest drafter to the target
-  int replicas = 1;
-  int sequences_in_flight = 1;  ///< decoded at once by a pipeline, where an experiment does not say otherwise
+  int replicas = 1;                 ///< of the whole pipeline, side by side, fed from one queue
+  int sequences_in_flight = 1;      ///< decoded at once by a pipeline, where an experiment does not say otherwise
   std::vector<TaskConfig> tasks;
   GenerationConfig generation;
   std::vector<ExperimentConfig> experiments;
@@ -134,7 +134,8 @@ RunConfig parse(std::string_view text, std::string_view file, std::span<const st
 std::string to_yaml(const RunConfig& config);
 
 /// Sixteen hex digits, equal for two configurations that produce the same samples under the same measurement: a hash of
-/// to_yaml without `output` and `limits`, so that a run may be moved, or continued under another time limit.
+/// to_yaml without `replicas`, `output` and `limits`, so that a run may be moved, or continued by more or fewer
+/// replicas or under another time limit.
 std::string hash(const RunConfig& config);
 
 /// Of all experiments, so that the models have room for each.

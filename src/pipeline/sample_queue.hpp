@@ -35,8 +35,11 @@ class SampleQueue {
  public:
   virtual ~SampleQueue() = default;
 
-  /// The next prompt; none when there are no more, or when no new one should begin.
+  /// The next prompt; none when there is none to begin now.
   virtual std::optional<Request> next() = 0;
+
+  /// True if `next` has no more, and never will.
+  virtual bool is_exhausted() = 0;
 
   /// True if the sequences in flight should be dropped now and no new ones begun (a signal asks the job to end).
   virtual bool should_abandon() = 0;

@@ -246,7 +246,7 @@ void StageWorker::feed() {
     live.answer.start = parts_.clock->now();
     check();
   }
-  if (live_.empty()) {
+  if (live_.empty() && (is_over || parts_.queue->is_exhausted())) {
     stage_.shut_down();
     has_shut_down_ = true;
   }

@@ -35,10 +35,11 @@ std::size_t valid_length(const std::filesystem::path& path) {
 }  // namespace
 
 Journal::Journal(const std::filesystem::path& directory, int rank, std::int32_t attempt,
-                 std::string_view configuration_hash)
+                 std::string_view configuration_hash, std::int32_t replica)
     : path_(journal_path(directory, rank)),
       file_(::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666)),
-      attempt_(attempt) {
+      attempt_(attempt),
+      replica_(replica) {
   validate(file_.is_open(), "{}: cannot be written ({}): choose another output", path_.string(), std::strerror(errno));
   validate(try_lock(file_, path_),
            "{}: another process writes to it (is the job still running?): wait for it, or end it", path_.string());
@@ -61,6 +62,7 @@ void Journal::add(const Provenance& provenance, const config::RunConfig& config)
 void Journal::add(const SampleRecord& sample, SequenceId sequence) {
   nlohmann::json record = to_record(sample);
   record["attempt"] = attempt_;
+  record["replica"] = replica_;
   record["sequence"] = sequence.value;
   append_frame(pending_, RecordKind::sample, record);
 }
@@ -68,6 +70,7 @@ void Journal::add(const SampleRecord& sample, SequenceId sequence) {
 void Journal::add(const StageTrace& trace, SequenceId sequence) {
   nlohmann::json record = to_record(trace);
   record["attempt"] = attempt_;
+  record["replica"] = replica_;
   record["sequence"] = sequence.value;
   append_frame(pending_, RecordKind::trace, record);
 }

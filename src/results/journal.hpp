@@ -8,8 +8,8 @@
 /// record that is cut short or whose CRC is wrong ends the valid part of the file, and the next launch drops it.
 ///
 /// A sample is complete when its record is in the journal of the target's leader. What the stages did for it is in
-/// their own journals under the same (attempt, sequence); traces of sequences that were never completed are ignored. So
-/// a sample that is decoded again after a kill appears once.
+/// their own journals under the same (attempt, replica, sequence); traces of sequences that were never completed are
+/// ignored. So a sample that is decoded again after a kill appears once.
 #pragma once
 
 #include <cstdint>
@@ -26,9 +26,10 @@ namespace pipespec::results {
 /// The append end of one rank's journal. Not thread-safe: one writer.
 class Journal {
  public:
-  /// Opens or makes the journal of `rank`, drops a torn tail, and begins `attempt`. UserError if another process is
-  /// writing to it or it is not a journal; Failure if the disk refuses.
-  Journal(const std::filesystem::path& directory, int rank, std::int32_t attempt, std::string_view configuration_hash);
+  /// Opens or makes the journal of `rank`, which belongs to pipeline `replica`, drops a torn tail, and begins
+  /// `attempt`. UserError if another process is writing to it or it is not a journal; Failure if the disk refuses.
+  Journal(const std::filesystem::path& directory, int rank, std::int32_t attempt, std::string_view configuration_hash,
+          std::int32_t replica = 0);
 
   /// Of the attempt as a whole, with the configuration it runs; written by one rank.
   void add(const Provenance& provenance, const config::RunConfig& config);
@@ -50,6 +51,7 @@ class Journal {
   std::filesystem::path path_;
   FileHandle file_;
   std::int32_t attempt_;
+  std::int32_t replica_;
   std::string pending_;      ///< framed records not yet written
   std::int64_t length_ = 0;  ///< of the valid part of the file
 };

@@ -1,6 +1,7 @@
 // From the journals of all ranks to the results of the run: each completed sample once, with what every stage did for
 // it.
 #include <map>
+#include <tuple>
 
 #include "core/error.hpp"
 #include "results/journal_format.hpp"
@@ -10,7 +11,12 @@
 namespace pipespec::results {
 namespace {
 
-using SequenceKey = std::pair<std::int32_t, std::int32_t>;  // attempt, sequence
+using SequenceKey = std::tuple<std::int32_t, std::int32_t, std::int32_t>;  // attempt, replica, sequence
+
+/// Journals of versions without replicas do not name one.
+std::int32_t replica_of(const nlohmann::json& record) {
+  return record.value("replica", std::int32_t{0});
+}
 
 class Merge {
  public:
@@ -30,6 +36,7 @@ class Merge {
     }
     CompletedSample completed{.sample = sample_of(record),
                               .attempt = attempt,
+                              .replica = replica_of(record),
                               .sequence = SequenceId{record.at("sequence").get<std::int32_t>()},
                               .stages = {}};
     const SampleKey key = key_of(completed.sample);
@@ -44,7 +51,7 @@ class Merge {
       expect(key.experiment >= 0 && static_cast<std::size_t>(key.experiment) < experiments.size(),
              "a journal names experiments of its configuration");
       completed.stages.resize(experiments[static_cast<std::size_t>(key.experiment)].stages.size());
-      by_sequence_[{completed.attempt, completed.sequence.value}] = &completed;
+      by_sequence_[{completed.attempt, completed.replica, completed.sequence.value}] = &completed;
     }
   }
 
@@ -53,7 +60,8 @@ class Merge {
     if (kind != RecordKind::trace) return;
     const nlohmann::json record = parse_record(cbor);
     const SequenceId sequence{record.at("sequence").get<std::int32_t>()};
-    const auto found = by_sequence_.find({record.at("attempt").get<std::int32_t>(), sequence.value});
+    const auto found =
+        by_sequence_.find({record.at("attempt").get<std::int32_t>(), replica_of(record), sequence.value});
     if (found == by_sequence_.end()) return;
     StageTrace trace = trace_of(record, sequence);
     auto& stages = found->second->stages;

@@ -66,11 +66,15 @@ std::vector<CompletedSample> read_samples(hid_t parent, std::size_t experiment, 
   const std::size_t rows = ids.size();
   const auto attempts = read_column_of<std::int32_t>(id, "attempt", rows);
   const auto sequences = read_column_of<std::int32_t>(id, "sequence", rows);
+  const auto replicas = io::hdf5::has_link(id, "replica")  // since schema 1.3
+                            ? read_column_of<std::int32_t>(id, "replica", rows)
+                            : std::vector<std::int32_t>(rows);
   std::vector<CompletedSample> samples(rows);
   for (std::size_t row = 0; row < rows; ++row) {
     samples[row].sample.experiment = static_cast<std::int32_t>(experiment);
     samples[row].sample.id = ids[row];
     samples[row].attempt = attempts[row];
+    samples[row].replica = replicas[row];
     samples[row].sequence.value = sequences[row];
     samples[row].stages.resize(stages);
   }

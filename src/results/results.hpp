@@ -65,7 +65,8 @@ inline SampleKey key_of(const SampleRecord& sample) {
 struct CompletedSample {
   SampleRecord sample;
   std::int32_t attempt = 0;  ///< the launch of the job that decoded it, from 0; its times are on that launch's clock
-  SequenceId sequence;       ///< unique within the attempt
+  std::int32_t replica = 0;  ///< the pipeline that decoded it, from 0
+  SequenceId sequence;       ///< unique within the attempt and replica
   std::vector<std::optional<StageTrace>> stages;  ///< [place in the experiment's chain]; none where the stage was
                                                   ///< killed before its trace reached the disk
 };

@@ -60,16 +60,18 @@ SamplePointers samples_of(const Results& results, std::size_t experiment) {
   return samples;
 }
 
-/// The sample that ran on cold caches: the first in time. None if there is but one.
-const CompletedSample* cold_sample(const SamplePointers& samples) {
-  if (samples.size() < 2) return nullptr;
-  return *std::ranges::min_element(samples, {}, [](const CompletedSample* completed) {
-    return std::tuple(completed->attempt, completed->sample.start);
-  });
-}
-
+/// All but those that ran on cold caches: the first in time of each replica. All of them if there are no others.
 SamplePointers warm_samples(SamplePointers samples) {
-  std::erase(samples, cold_sample(samples));
+  const auto moment = [](const CompletedSample* completed) {
+    return std::tuple(completed->attempt, completed->sample.start);
+  };
+  std::map<std::int32_t, const CompletedSample*> cold;  // by replica
+  for (const CompletedSample* completed : samples) {
+    const CompletedSample*& first = cold.try_emplace(completed->replica, completed).first->second;
+    if (moment(completed) < moment(first)) first = completed;
+  }
+  if (cold.size() < samples.size())
+    std::erase_if(samples, [&](const CompletedSample* completed) { return cold.at(completed->replica) == completed; });
   return samples;
 }
 

@@ -16,8 +16,8 @@ struct Difference {
   std::int64_t position = 0;  ///< index of the first differing token of the output
 };
 
-/// One experiment in numbers. The first sample of an experiment (in order of time: caches and clocks are cold) counts
-/// for `tokens`, `samples` and `identical`, but not for times, unless it is the only one.
+/// One experiment in numbers. The first sample of an experiment on each replica (in order of time: caches and clocks
+/// are cold) counts for `tokens`, `samples` and `identical`, but not for times, unless there are no others.
 struct ExperimentSummary {
   std::string label;
   std::vector<std::string> chain;  ///< names of the stages

@@ -73,6 +73,7 @@ void write_samples(hid_t parent, Samples samples) {
     return completed.sample.finish == FinishReason::length || completed.sample.finish == FinishReason::context;
   });
   write_each<std::int32_t>(id, "attempt", samples, [](const CompletedSample& completed) { return completed.attempt; });
+  write_each<std::int32_t>(id, "replica", samples, [](const CompletedSample& completed) { return completed.replica; });
   write_each<std::int32_t>(id, "sequence", samples,
                            [](const CompletedSample& completed) { return completed.sequence.value; });
   write_lists<std::int32_t>(id, "output_tokens", samples,

@@ -68,5 +68,10 @@ TEST(Threads, WhatTheConfigurationSaysCounts) {
   EXPECT_EQ(threads_of_ranks(config, topology(), unbound(3, 8), {0, 1, 2}), (Threads{0, 3, 2}));
 }
 
+TEST(Threads, ReplicasOnOneHostShareIt) {
+  const comm::Topology two({1, 1, 1}, 2);
+  EXPECT_EQ(threads_of_ranks(three_stages(), two, unbound(6, 8), {0, 1, 2}), (Threads{0, 1, 3, 0, 1, 3}));
+}
+
 }  // namespace
 }  // namespace pipespec::app

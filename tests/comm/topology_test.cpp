@@ -22,5 +22,17 @@ TEST(Topology, TheFirstRankOfAStageLeadsIt) {
   EXPECT_FALSE(topology.place(4).is_leader());
 }
 
+TEST(Topology, ReplicasFollowOneAnother) {
+  const Topology topology({1, 2}, 3);
+  EXPECT_EQ(topology.ranks(), 9);
+  EXPECT_EQ(topology.ranks_of_replica(), 3);
+  EXPECT_EQ(topology.place(2), (Place{{1}, 1, 0}));
+  EXPECT_EQ(topology.place(3), (Place{{0}, 0, 1}));
+  EXPECT_EQ(topology.place(8), (Place{{1}, 1, 2}));
+  EXPECT_EQ(topology.leader({0}, 2), 6);
+  EXPECT_EQ(topology.target_leader(), 1);
+  EXPECT_EQ(topology.target_leader(2), 7);
+}
+
 }  // namespace
 }  // namespace pipespec::comm

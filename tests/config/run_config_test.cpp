@@ -267,13 +267,13 @@ seed: 0
 backend: host
 stages:
   - {name: target, drafter: model, model: models/target.gguf, tensor_parallel: 1, weights: native, kv_cache: auto, threads: auto, context: auto}
-replicas: 1
 sequences_in_flight: 1
 tasks:
   - {preset: jsonl, file: prompts.jsonl}
 generation: {max_new_tokens: 512, temperature: 0, top_k: 0, top_p: 1, min_p: 0, repetition_penalty: 1, repetition_window: 64, chat: auto}
 experiments:
   - {strategy: autoregressive, label: autoregressive, stages: [target], sequences_in_flight: 1}
+replicas: 1
 output: results/smallest
 limits: {time: auto, stop_before_end: 120s}
 )");
@@ -312,6 +312,7 @@ TEST(RunConfigHash, is_the_same_for_the_same_measurement) {
   EXPECT_EQ(hash(parse_text(to_yaml(parse_text(chain)))), hash_of_chain);
   EXPECT_EQ(hash(parse_text(chain, {"limits.time=9h"})), hash_of_chain);
   EXPECT_EQ(hash(parse_text(chain, {"output=elsewhere"})), hash_of_chain);
+  EXPECT_EQ(hash(parse_text(chain, {"replicas=3"})), hash_of_chain);
 }
 
 TEST(RunConfigHash, differs_with_anything_that_is_measured) {

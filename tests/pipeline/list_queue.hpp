@@ -20,6 +20,7 @@ class ListQueue final : public SampleQueue {
                    .prompt = prompt,
                    .max_length = static_cast<Position>(prompt.size()) + new_tokens_};
   }
+  bool is_exhausted() override { return next_ == prompts_.size(); }
   bool should_abandon() override { return abandon_after_ >= 0 && committed_ >= abandon_after_; }
   std::optional<std::size_t> commit(std::int64_t, std::span<const Token> tokens) override {
     committed_ += std::ssize(tokens);

@@ -1,6 +1,7 @@
 """Runs the built executable for the regression tests: launching, small models, configurations, results."""
 
 import array
+import functools
 import json
 import math
 import os
@@ -11,6 +12,7 @@ import signal
 import struct
 import subprocess
 import tempfile
+import time
 import unittest
 
 PIPESPEC = os.environ["PIPESPEC"]
@@ -20,6 +22,11 @@ DRAFT_15M = SOURCE / "datasets/smollm2-draft-15m-q4_0.gguf"
 LAUNCH = [os.environ["PIPESPEC_MPIRUN"], "-q", "--oversubscribe", "--bind-to", "none"]
 
 DONE, FAILURE, WRONG_REQUEST, STOPPED_EARLY = 0, 1, 2, 75
+
+ALL_STRATEGIES = """\
+  - {strategy: autoregressive}
+  - {strategy: speculative, lookahead: 4}
+  - {strategy: pipespec, window: 8, max_ahead: 16}"""
 
 
 def command(ranks: int, *arguments) -> list[str]:
@@ -61,6 +68,25 @@ def send(number: signal.Signals, launcher: subprocess.Popen, rank: int) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+@functools.cache
+def python_with_h5py() -> str | None:
+    """This one may be another than the one that has it."""
+    for python in ("python3", "/usr/bin/python3"):
+        if subprocess.run([python, "-c", "import h5py"], capture_output=True).returncode == 0:
+            return python
+    return None
+
+
+def synthetic(name: str, pass_ms: float, **keys) -> str:
+    settings = ", ".join(f"{key}: {value}" for key, value in {"pass_ms": pass_ms, **keys}.items())
+    return f"  - {{name: {name}, synthetic: {{{settings}}}}}\n"
+
+
+def chain(stages: int, **keys) -> str:
+    """Synthetic stages, from 0.2 ms a pass to 2 ms, each with its own seed."""
+    return "".join(synthetic(f"s{s}", 0.2 + 1.8 * (s + 1) / stages, row_ms=0.02, seed=s, **keys) for s in range(stages))
 
 
 class ExecutableTest(unittest.TestCase):
@@ -139,6 +165,34 @@ class ExecutableTest(unittest.TestCase):
         done = run(1, "export", results or self.folder / "out", "--samples", "-")
         self.assertEqual(done.returncode, DONE, done.stderr)
         return [json.loads(line) for line in done.stdout.splitlines()]
+
+    def journal_size(self) -> int:
+        return sum(path.stat().st_size for path in (self.folder / "out/journal").glob("*.journal"))
+
+    def wait_for_journal(self, launcher, size):
+        """Until the journals have grown to `size`, or the launch has ended."""
+        while launcher.poll() is None and self.journal_size() < size:
+            time.sleep(0.002)  # polls another process; nothing is ordered by it
+
+    def readable(self) -> int:
+        """Samples that can be read at this moment."""
+        if not (self.folder / "out/journal").exists():
+            return 0
+        done = run(1, "export", self.folder / "out", "--samples", "-")
+        if "no results" in done.stderr:  # killed before the first launch had begun its journal
+            return 0
+        self.assertEqual(done.returncode, DONE, done.stderr)
+        return len(done.stdout.splitlines())
+
+    def tables(self, *groups: str) -> list[dict[str, list]]:
+        """The numeric columns of tables of results.h5, as h5py reads them."""
+        python = python_with_h5py()
+        if not python:
+            self.skipTest("no Python with h5py here (Debian: python3-h5py)")
+        read = ("import h5py, json, sys; file = h5py.File(sys.argv[1]); print(json.dumps([{k: v[:].tolist() for k, v in "
+                "file[group].items() if hasattr(v, 'dtype') and v.dtype.kind in 'iuf'} for group in sys.argv[2:]]))")
+        done = subprocess.run([python, "-c", read, self.folder / "out/results.h5", *groups], capture_output=True, check=True)
+        return json.loads(done.stdout)
 
     @staticmethod
     def tokens_per_pass(table: str, label: str) -> float:

@@ -3,7 +3,6 @@
 import random
 import signal
 import subprocess
-import time
 
 from executable import DONE, STOPPED_EARLY, WRONG_REQUEST, ExecutableTest, command, run, send
 
@@ -26,30 +25,12 @@ class Survival(ExecutableTest):
     def launch(self) -> subprocess.Popen:
         return subprocess.Popen(command(3, "run", self.run_config), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
-    def journal_size(self) -> int:
-        return sum(path.stat().st_size for path in (self.folder / "out/journal").glob("*.journal"))
-
-    def wait_for_journal(self, launcher, size):
-        """Until the journals have grown to `size`, or the launch has ended."""
-        while launcher.poll() is None and self.journal_size() < size:
-            time.sleep(0.002)  # polls another process; nothing is ordered by it
-
     def assert_complete(self):
         samples = self.samples()
         keys = [(s["experiment"], s["task"], s["id"]) for s in samples]
         self.assertEqual(len(keys), SAMPLES)
         self.assertEqual(len(set(keys)), SAMPLES)
         self.assert_identical(samples)
-
-    def readable(self) -> int:
-        """Samples that can be read at this moment."""
-        if not (self.folder / "out/journal").exists():
-            return 0
-        done = run(1, "export", self.folder / "out", "--samples", "-")
-        if "no results" in done.stderr:  # killed before the first launch had begun its journal
-            return 0
-        self.assertEqual(done.returncode, DONE, done.stderr)
-        return len(done.stdout.splitlines())
 
     def test_kill_any_rank_at_any_moment_and_resume(self):
         choice = random.Random(5)

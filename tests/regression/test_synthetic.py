@@ -2,23 +2,7 @@
 
 import json
 
-from executable import DONE, ExecutableTest, run
-
-ALL_STRATEGIES = """\
-  - {strategy: autoregressive}
-  - {strategy: speculative, lookahead: 4}
-  - {strategy: pipespec, window: 8, max_ahead: 16}"""
-
-
-def synthetic(name: str, pass_ms: float, **keys) -> str:
-    settings = ", ".join(f"{key}: {value}" for key, value in {"pass_ms": pass_ms, **keys}.items())
-    return f"  - {{name: {name}, synthetic: {{{settings}}}}}\n"
-
-
-def chain(stages: int, **keys) -> str:
-    """From 0.2 ms a pass to 2 ms, each with its own seed."""
-    return "".join(synthetic(f"s{s}", 0.2 + 1.8 * (s + 1) / stages, row_ms=0.02, seed=s, **keys) for s in range(stages))
-
+from executable import ALL_STRATEGIES, DONE, ExecutableTest, chain, run, synthetic
 
 class Synthetic(ExecutableTest):
     def run_config(self, ranks, stages, experiments, out="out", **options):

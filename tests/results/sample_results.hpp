@@ -73,8 +73,9 @@ class Maker {
     return trace;
   }
 
-  CompletedSample completed(const config::RunConfig& config, SampleKey key, SequenceId sequence) {
-    CompletedSample completed{sample(key), 0, sequence, {}};
+  CompletedSample completed(const config::RunConfig& config, SampleKey key, int replica, SequenceId sequence) {
+    CompletedSample completed{
+        .sample = sample(key), .attempt = 0, .replica = replica, .sequence = sequence, .stages = {}};
     const std::size_t stages = config.experiments.at(static_cast<std::size_t>(key.experiment)).stages.size();
     for (std::size_t stage = 0; stage < stages; ++stage)
       completed.stages.push_back(trace(static_cast<int>(stage), sequence));
@@ -103,15 +104,19 @@ class Maker {
     return provenance;
   }
 
-  /// Three experiments with five samples each over the three tasks; the second one has lost a stage's trace.
+  /// Three experiments with five samples each over the three tasks, decoded by two replicas that number their
+  /// sequences alike; the second one has lost a stage's trace.
   Results results(const config::RunConfig& config) {
     Results results;
     results.configuration = config;
     results.attempts = {provenance()};
-    int sequence = 0;
+    int count = 0;
     for (int experiment = 0; experiment < 3; ++experiment)
-      for (const auto& [task, index] : {std::pair{0, 0}, {0, 1}, {1, 0}, {2, 4}, {2, 7}})
-        results.samples.push_back(completed(config, {experiment, task, index}, SequenceId{sequence++}));
+      for (const auto& [task, index] : {std::pair{0, 0}, {0, 1}, {1, 0}, {2, 4}, {2, 7}}) {
+        const SampleKey key{experiment, task, index};
+        results.samples.push_back(completed(config, key, count % 2, SequenceId{count / 2}));
+        ++count;
+      }
     results.samples[6].stages[1].reset();
     for (int experiment = 0; experiment < 3; ++experiment)
       for (int rank = 0; rank < 3; ++rank) results.telemetry.push_back(telemetry(experiment, rank));
@@ -122,19 +127,20 @@ class Maker {
   std::mt19937 random_;
 };
 
-/// The journals that the ranks of a run leave which ended with `results`: a rank a stage, the last of them the
-/// target's.
+/// The journals that the ranks of a run leave which ended with `results`: two replicas of a rank a stage, the last
+/// of them the target's.
 inline void write_journals(const Results& results) {
   const OutputDirectory directory(results.configuration);
   const std::string hash = config::hash(results.configuration);
   std::vector<Journal> ranks;
-  for (int rank = 0; rank < 3; ++rank) ranks.emplace_back(directory.path(), rank, directory.attempt(), hash);
+  for (int rank = 0; rank < 6; ++rank) ranks.emplace_back(directory.path(), rank, directory.attempt(), hash, rank / 3);
   ranks[0].add(results.attempts.back(), results.configuration);
   for (const CompletedSample& completed : results.samples) {
-    const std::size_t below = 3 - completed.stages.size();
+    const std::size_t last = 3 * static_cast<std::size_t>(completed.replica) + 2;
+    const std::size_t first = last + 1 - completed.stages.size();
     for (std::size_t stage = 0; stage < completed.stages.size(); ++stage)
-      if (completed.stages[stage]) ranks[below + stage].add(*completed.stages[stage], completed.sequence);
-    ranks[2].add(completed.sample, completed.sequence);
+      if (completed.stages[stage]) ranks[first + stage].add(*completed.stages[stage], completed.sequence);
+    ranks[last].add(completed.sample, completed.sequence);
   }
   for (const TelemetryRecord& telemetry : results.telemetry) ranks[2].add(telemetry);
   for (Journal& journal : ranks) journal.commit();
@@ -149,6 +155,7 @@ inline void expect_equal(const Results& actual, const Results& expected) {
     const CompletedSample &a = actual.samples[i], &e = expected.samples[i];
     EXPECT_EQ(a.sample, e.sample) << e.sample.id;
     EXPECT_EQ(a.attempt, e.attempt);
+    EXPECT_EQ(a.replica, e.replica);
     EXPECT_EQ(a.sequence, e.sequence);
     EXPECT_EQ(a.stages, e.stages) << e.sample.id;
   }

@@ -90,6 +90,15 @@ TEST(Summary, the_cold_sample_is_the_first_in_time_not_in_order) {
   EXPECT_THAT(summarise(results)[0].ms_per_token, Optional(DoubleNear(102'000.0 / 6, 1e-6)));
 }
 
+TEST(Summary, every_replica_has_a_cold_sample) {
+  Results results = example();
+  results.samples[2].replica = 1;
+  results.samples[2].sample.end += 6;
+  EXPECT_THAT(summarise(results)[0].ms_per_token, Optional(DoubleNear(1000.0, 1e-9)));  // 4 s for 4 tokens
+  results.samples[1].replica = 2;  // nobody has a second one: all count, 100 s for 10 tokens
+  EXPECT_THAT(summarise(results)[0].ms_per_token, Optional(DoubleNear(10'000.0, 1e-6)));
+}
+
 TEST(Summary, speedups_compare_the_same_prompts) {
   const auto summaries = summarise(example());
   EXPECT_THAT(summaries[1].speedup_median, Optional(DoubleNear(1.5, 1e-12)));  // of 2 and 1
