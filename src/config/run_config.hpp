@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/sampling.hpp"
+#include "core/step_policy.hpp"
 
 namespace pipespec::config {
 
@@ -95,6 +96,7 @@ struct ExperimentConfig {
   int lookahead = 8;        ///< speculative: tokens proposed in a round
   int window = 16;          ///< pipespec: rows of a verify pass, at most
   int max_ahead = 64;       ///< pipespec: how far a view may run ahead of the stage above
+  StepPolicy policy;        ///< pipespec: when a stage steps
   int sequences_in_flight = 1;
   std::string where;
 };
@@ -147,5 +149,6 @@ std::string_view name(Weights value);
 std::string_view name(KvCache value);
 std::string_view name(Chat value);
 std::string_view name(Strategy value);
+std::string_view name(StepPolicy::Kind value);
 
 }  // namespace pipespec::config

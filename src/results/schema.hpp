@@ -9,6 +9,6 @@ namespace pipespec::results::schema {
 inline constexpr const char* filetype = "pipespec results";
 
 /// A reader of version {a, b} reads every {a, *}: the second number grows with additions, the first with anything else.
-inline constexpr std::array<std::int64_t, 2> version{1, 2};
+inline constexpr std::array<std::int64_t, 2> version{1, 3};
 
 }  // namespace pipespec::results::schema

@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "core/step_policy.hpp"
 #include "core/trace.hpp"
 #include "core/types.hpp"
 #include "decoding/drafter.hpp"
@@ -36,6 +37,7 @@ struct Latency {
 struct Chain {
   std::vector<StageModel> stages;  ///< the target last
   decoding::StageOptions options;  ///< of every stage; `index`, `stages` and `has_model` are filled in
+  StepPolicy policy;               ///< when stages step
   Latency latency;
   int sequences_in_flight = 1;
 };

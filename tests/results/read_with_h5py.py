@@ -63,7 +63,7 @@ def check_tables(file):
 
 def main():
     with h5py.File(sys.argv[1]) as file, open(sys.argv[2]) as lines:
-        assert file.attrs["filetype"] == "pipespec results" and file.attrs["version"].tolist() == [1, 2]
+        assert file.attrs["filetype"] == "pipespec results" and file.attrs["version"].tolist() == [1, 3]
         assert file.attrs["seed"] == 2**64 - 1 and len(file.attrs["configuration_hash"]) == 16
         assert list(file["attempts/0"].attrs["hosts"]) == ["node1", "node2", "node2"]
         expected = [json.loads(line) for line in lines]
