@@ -45,6 +45,7 @@ SequenceId run_experiment(const Participant& participant, int index, pipeline::S
   }
   pipeline::StageParts parts;
   parts.options = chain_options(experiment, participant.end_tokens);
+  parts.policy = experiment.policy;
   parts.options.index.value = static_cast<int>(place - experiment.stages.begin());
   parts.options.has_model = job.stage().drafter == config::DrafterKind::model;
   parts.options.lenience = config::lenience_at(job.config, experiment, parts.options.index.value);

@@ -100,6 +100,7 @@ simulate::Summary Simulation::run(const config::ExperimentConfig& experiment, st
   std::vector<std::unique_ptr<decoding::Drafter>> drafters;
   simulate::Chain chain{.stages = {},
                         .options = chain_options(experiment, {SyntheticText::end_token}),
+                        .policy = experiment.policy,
                         .latency = latency_,
                         .sequences_in_flight = config_.sequences_in_flight};
   for (std::size_t place = 0; place < experiment.stages.size(); ++place) {

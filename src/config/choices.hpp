@@ -20,6 +20,9 @@ inline constexpr Choice<Chat> chat_choices[] = {
     {"auto", Chat::automatic}, {"chatml", Chat::chatml}, {"llama-2", Chat::llama2}, {"llama-3", Chat::llama3}};
 inline constexpr Choice<Lenience> lenience_choices[] = {
     {"strict", Lenience::strict}, {"trust", Lenience::trust}, {"adaptive", Lenience::adaptive}};
+/// Beside `{lookahead: n}`.
+inline constexpr Choice<StepPolicy::Kind> policy_choices[] = {{"eager", StepPolicy::Kind::eager},
+                                                              {"adaptive", StepPolicy::Kind::adaptive}};
 inline constexpr Choice<Strategy> strategy_choices[] = {{"autoregressive", Strategy::autoregressive},
                                                         {"speculative", Strategy::speculative},
                                                         {"pipespec", Strategy::pipespec}};

@@ -16,7 +16,11 @@ std::string describe(const ExperimentConfig& experiment, const std::vector<Stage
     label += fmt::format(" lookahead {}", experiment.lookahead);
   if (detail >= 2 && experiment.strategy == Strategy::pipespec)
     label += fmt::format(" window {} ahead {}", experiment.window, experiment.max_ahead);
-  if (detail >= 3) label += fmt::format(" in flight {}", experiment.sequences_in_flight);
+  if (detail >= 3 && experiment.strategy == Strategy::pipespec)
+    label += fmt::format(" {}", name(experiment.policy.kind));
+  if (detail >= 3 && experiment.policy.kind == StepPolicy::Kind::lookahead)
+    label += fmt::format(" {}", experiment.policy.lookahead);
+  if (detail >= 4) label += fmt::format(" in flight {}", experiment.sequences_in_flight);
   return label;
 }
 
@@ -26,7 +30,7 @@ void fill_in_labels(std::vector<ExperimentConfig>& experiments, const std::vecto
   const bool in_flight_differs = std::ranges::any_of(experiments, [&](const ExperimentConfig& experiment) {
     return experiment.sequences_in_flight != experiments.front().sequences_in_flight;
   });
-  const int most_detailed = in_flight_differs ? 3 : 2;
+  const int most_detailed = in_flight_differs ? 4 : 3;
   std::vector<std::string> labels;
   for (const ExperimentConfig& experiment : experiments) {
     std::string label = experiment.label;

@@ -315,19 +315,32 @@ std::vector<int> read_chain(const Reader& experiment, Strategy strategy, const s
   return chain;
 }
 
+/// A word, or `{lookahead: n}`.
+StepPolicy read_policy(const Reader& reader) {
+  if (reader.is_word("lookahead"))
+    reader.fail("lookahead without a number (a step waits for one draft less): write, say, {{lookahead: 4}}");
+  if (!reader.is_map()) return {.kind = reader.choice(policy_choices)};
+  reader.require_keys({"lookahead"});
+  return {.kind = StepPolicy::Kind::lookahead,
+          .lookahead = integer(reader.at("lookahead", "the policy that has a number"), 1, max_rows)};
+}
+
 /// `in_flight`: sequences, where the experiment does not say.
 ExperimentConfig read_experiment(const Reader& reader, const std::vector<StageConfig>& stages, int in_flight) {
-  reader.require_keys({"strategy", "label", "stages", "lookahead", "window", "max_ahead", "sequences_in_flight"});
+  reader.require_keys(
+      {"strategy", "label", "stages", "lookahead", "window", "max_ahead", "policy", "sequences_in_flight"});
   ExperimentConfig experiment;
   experiment.sequences_in_flight = in_flight;
   experiment.where = reader.where();
   experiment.strategy = reader.at("strategy", "it says how to decode").choice(strategy_choices);
   if (experiment.strategy != Strategy::speculative) refuse_keys(reader, {"lookahead"}, "strategy: speculative");
-  if (experiment.strategy != Strategy::pipespec) refuse_keys(reader, {"window", "max_ahead"}, "strategy: pipespec");
+  if (experiment.strategy != Strategy::pipespec)
+    refuse_keys(reader, {"window", "max_ahead", "policy"}, "strategy: pipespec");
   experiment.stages = read_chain(reader, experiment.strategy, stages);
   read_integer(reader, "lookahead", 1, max_rows, experiment.lookahead);
   read_integer(reader, "window", 1, max_rows, experiment.window);
   read_integer(reader, "max_ahead", 1, max_positions, experiment.max_ahead);
+  if (const auto policy = reader.find("policy")) experiment.policy = read_policy(*policy);
   read_integer(reader, "sequences_in_flight", 1, max_sequences, experiment.sequences_in_flight);
   if (const auto label = reader.find("label")) {
     experiment.label = label->text();

@@ -80,12 +80,18 @@ std::string to_yaml(const TaskConfig& task) {
   return out + "}";
 }
 
+std::string to_yaml(const StepPolicy& policy) {
+  if (policy.kind == StepPolicy::Kind::lookahead) return fmt::format("{{lookahead: {}}}", policy.lookahead);
+  return std::string(name(policy.kind));
+}
+
 std::string to_yaml(const RunConfig& config, const ExperimentConfig& experiment) {
   std::string out = fmt::format("{{strategy: {}, label: {}, stages: {}", name(experiment.strategy),
                                 scalar(experiment.label), sequence(stage_names(config, experiment)));
   if (experiment.strategy == Strategy::speculative) out += fmt::format(", lookahead: {}", experiment.lookahead);
   if (experiment.strategy == Strategy::pipespec)
-    out += fmt::format(", window: {}, max_ahead: {}", experiment.window, experiment.max_ahead);
+    out += fmt::format(", window: {}, max_ahead: {}, policy: {}", experiment.window, experiment.max_ahead,
+                       to_yaml(experiment.policy));
   return out + fmt::format(", sequences_in_flight: {}}}", experiment.sequences_in_flight);
 }
 
@@ -162,6 +168,9 @@ std::string_view name(Strategy value) {
 }
 std::string_view name(Lenience value) {
   return word(lenience_choices, value);
+}
+std::string_view name(StepPolicy::Kind value) {
+  return value == StepPolicy::Kind::lookahead ? "lookahead" : word(policy_choices, value);
 }
 
 }  // namespace pipespec::config

@@ -11,6 +11,7 @@
 
 #include "core/lenience.hpp"
 #include "core/sampling.hpp"
+#include "core/step_policy.hpp"
 
 namespace pipespec::config {
 
@@ -97,6 +98,7 @@ struct ExperimentConfig {
   int lookahead = 8;        ///< speculative: tokens proposed in a round
   int window = 16;          ///< pipespec: rows of a verify pass, at most
   int max_ahead = 64;       ///< pipespec: how far a view may run ahead of the stage above
+  StepPolicy policy;        ///< pipespec: when a stage steps
   int sequences_in_flight = 1;
   std::string where;
 };
@@ -154,5 +156,6 @@ std::string_view name(KvCache value);
 std::string_view name(Chat value);
 std::string_view name(Strategy value);
 std::string_view name(Lenience value);
+std::string_view name(StepPolicy::Kind value);
 
 }  // namespace pipespec::config

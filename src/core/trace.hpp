@@ -28,6 +28,9 @@ struct StepRecord {
   std::int32_t appended = 0;  ///< tokens appended to the view
   std::int32_t wasted = 0;    ///< rows discarded, because a correction had voided them or a draft was wrong
   StepKind kind = StepKind::draft;
+  std::int32_t available = 0;  ///< drafts at hand when the step was planned; `offered` of them were checked
+  double expected = 0;         ///< tokens that the stage's policy expected the step to append
+  double waited = 0;           ///< seconds that the policy had held the pass back for drafts
   std::int32_t pass = 0;  ///< number of the forward pass at its stage, in its experiment; steps of one pass share it
   friend bool operator==(const StepRecord&, const StepRecord&) = default;
 };

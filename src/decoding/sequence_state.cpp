@@ -100,7 +100,8 @@ std::optional<Candidate> SequenceState::candidate() const {
                    .rows = (fills_cache ? prompt_length_ - 1 : length()) - kv_length_,
                    .drafts = fills_cache ? 0 : drafts_to_check(),
                    .is_prefill = kv_length_ < prompt_length_,
-                   .expects_drafts = expects_drafts()};
+                   .expects_drafts = expects_drafts(),
+                   .ahead = options_->is_target() ? 0 : length() - acknowledged_};
 }
 
 std::optional<Work> SequenceState::next_work(const StepLimits& limits) {

@@ -27,7 +27,9 @@ struct Ended {
 /// What the driver chooses for a candidate.
 struct Choice {
   SequenceId sequence;
-  int drafts = 0;  ///< to check, at most
+  int drafts = 0;       ///< to check, at most
+  int available = 0;    ///< of so many, for the record: the stage does not look at what follows
+  double expected = 0;  ///< tokens that the step will append, the driver's guess
 };
 
 /// Routes messages to the sequences and hands out work, fairly, for as many sequences at once as a pass has rows for.

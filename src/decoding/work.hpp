@@ -18,6 +18,7 @@ struct Candidate {
   int drafts = 0;               ///< of the stage below that are worth a row: what follows them can be committed
   bool is_prefill = false;      ///< the rows begin in the prompt
   bool expects_drafts = false;  ///< the stage below may still send drafts that follow those at hand
+  int ahead = 0;                ///< tokens of the view past what the stage above is known to have; of a model's stage
 };
 
 /// The most that a step may take.

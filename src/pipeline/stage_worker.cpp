@@ -14,7 +14,10 @@ namespace pipespec::pipeline {
 using namespace decoding;
 
 StageWorker::StageWorker(StageParts parts)
-    : parts_(std::move(parts)), stage_(parts_.options, parts_.newest), traces_(parts_.options.index, *parts_.clock) {
+    : parts_(std::move(parts)),
+      stage_(parts_.options, parts_.newest),
+      traces_(parts_.options.index, *parts_.clock),
+      planner_(parts_.policy, parts_.options) {
   const StageOptions& options = stage_.options();
   expect(options.has_model ? parts_.model != nullptr : parts_.drafter != nullptr, "a stage has something to work with");
   expect(!options.is_target() || parts_.queue != nullptr, "the target has a queue");
@@ -61,6 +64,8 @@ bool StageWorker::receive_messages() {
       const Message message = decode(*words);
       const auto sequence = sequence_of(message);
       if (sequence && !stage_.is_over(*sequence)) traces_.record(message, Direction::received, {peer});
+      const SequenceState* state = sequence ? stage_.find(*sequence) : nullptr;
+      if (state != nullptr) planner_.heard(message, *state);
       stage_.receive({peer}, message);
       check();
       any = true;
@@ -82,21 +87,10 @@ void StageWorker::check() {
 
 // -------------------------------------------------------------------------------------------------------- work
 
-/// Whether nobody has drafts and everybody still may get some.
-bool StageWorker::waits_for_drafts() {
-  const std::vector<Candidate> candidates = stage_.candidates();
-  const bool all_wait = !candidates.empty() && std::ranges::all_of(candidates, [](const Candidate& candidate) {
-    return candidate.drafts == 0 && candidate.expects_drafts && !candidate.is_prefill;
-  });
-  if (all_wait) return patience_.holds_back(parts_.clock->now());
-  patience_.answered(parts_.clock->now());
-  return false;
-}
-
 bool StageWorker::step() {
   admit();
-  if (waits_for_drafts()) return false;
-  const std::vector<Work> work = stage_.next_work();
+  plan_ = planner_.plan(stage_.candidates(), parts_.clock->now());
+  const std::vector<Work> work = stage_.next_work(plan_.choices);
   if (work.empty()) return false;
   if (checker_) checker_->check_begun(stage_, work);
   if (stage_.options().has_model) {
@@ -111,10 +105,8 @@ bool StageWorker::step() {
 void StageWorker::run_pass(std::span<const Work> work) {
   const double begin = parts_.clock->now();
   compute(work);
-  const bool is_prefill =
-      std::ranges::any_of(work, [](const Work& step) { return std::get<Pass>(step).kind == StepKind::prefill; });
-  if (!is_prefill) patience_.passed(parts_.clock->now() - begin);
-  traces_.end_pass(begin);
+  planner_.passed(work, begin, parts_.clock->now());
+  traces_.end_pass(begin, plan_.waited);
   receive_messages();  // what arrived during the pass counts before its results do
   auto outputs = std::span<const Token>(outputs_);
   for (const Work& step : work) {
@@ -161,9 +153,12 @@ model::Segment StageWorker::segment_of(const Pass& pass) {
 }
 
 void StageWorker::complete(const Pass& pass, std::span<const Token> outputs) {
+  const SequenceState* state = stage_.find(pass.sequence);
+  const std::optional<Token> next_draft = state != nullptr ? draft_behind(pass, *state) : std::nullopt;
   const StepResult result = stage_.complete(pass, outputs);
   if (checker_) checker_->check_completed(stage_, pass, result);
-  traces_.record(pass, result);
+  planner_.completed(pass, result, next_draft);
+  traces_.record(pass, result, plan_.of(pass.sequence));
   if (stage_.options().is_target()) commit(pass.sequence, result);
 }
 
@@ -174,7 +169,7 @@ void StageWorker::run_proposals(std::span<const Work> work) {
     const Proposal& proposal = std::get<Proposal>(step);
     guesses.push_back(parts_.drafter->propose(stage_.find(proposal.sequence)->view(), proposal.max_tokens));
   }
-  traces_.end_pass(begin);
+  traces_.end_pass(begin, plan_.waited);
   for (std::size_t i = 0; i < work.size(); ++i) {
     const Proposal& proposal = std::get<Proposal>(work[i]);
     const StepResult result = stage_.complete(proposal, guesses[i]);
@@ -221,6 +216,7 @@ void StageWorker::take_slot(SequenceId sequence) {
 
 void StageWorker::close_ended() {
   for (const Ended& ended : stage_.take_ended()) {
+    planner_.ended(ended.sequence);
     if (const auto place = places_.extract(ended.sequence)) free_slots_.push_back(place.mapped().slot);
     StageTrace trace = traces_.close(ended);
     if (parts_.on_trace) parts_.on_trace(ended.sequence, std::move(trace));

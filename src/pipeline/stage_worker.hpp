@@ -12,12 +12,13 @@
 #include "comm/communicator.hpp"
 #include "comm/word_channel.hpp"
 #include "core/clock.hpp"
+#include "core/step_policy.hpp"
 #include "core/trace.hpp"
 #include "decoding/drafter.hpp"
 #include "decoding/invariants.hpp"
 #include "decoding/stage.hpp"
+#include "decoding/step_planner.hpp"
 #include "model/language_model.hpp"
-#include "pipeline/patience.hpp"
 #include "pipeline/sample_queue.hpp"
 #include "pipeline/trace_book.hpp"
 
@@ -26,6 +27,7 @@ namespace pipespec::pipeline {
 /// What a worker works with. All but `options` are references that outlive the worker.
 struct StageParts {
   decoding::StageOptions options;
+  StepPolicy policy;                     ///< when to step
   std::vector<int> leaders;              ///< [stage] rank that speaks for the stage
   comm::WordChannel* channel = nullptr;  ///< reaches all of them
   const RunClock* clock = nullptr;
@@ -62,7 +64,6 @@ class StageWorker {
   void feed();
   void abandon();
   bool step();
-  bool waits_for_drafts();
   void run_pass(std::span<const decoding::Work> work);
   void compute(std::span<const decoding::Work> work);
   model::Segment segment_of(const decoding::Pass& pass);
@@ -77,8 +78,9 @@ class StageWorker {
   decoding::Stage stage_;
   std::optional<decoding::InvariantChecker> checker_;
   TraceBook traces_;
-  Patience patience_;
-  std::vector<int> peers_;  // stages to look for messages of, most urgent first
+  decoding::StepPlanner planner_;
+  decoding::StepPlan plan_;  // of the step that is taken
+  std::vector<int> peers_;   // stages to look for messages of, most urgent first
   std::map<SequenceId, Live> live_;
   struct Place {  // of a sequence in the model
     model::Slot slot = 0;

@@ -40,10 +40,11 @@ void TraceBook::record(const Message& message, Direction direction, StageIndex p
   open_[*sequence].messages.push_back(record);
 }
 
-void TraceBook::end_pass(double begin) {
+void TraceBook::end_pass(double begin, double waited) {
   ++pass_.pass;
   pass_.begin = begin;
   pass_.end = clock_.now();
+  pass_.waited = waited;
 }
 
 StepRecord& TraceBook::add_step(SequenceId sequence) {
@@ -52,7 +53,7 @@ StepRecord& TraceBook::add_step(SequenceId sequence) {
   return step;
 }
 
-void TraceBook::record(const Pass& pass, const StepResult& result) {
+void TraceBook::record(const Pass& pass, const StepResult& result, const Choice& choice) {
   StepRecord& step = add_step(pass.sequence);
   step.position = pass.begin;
   step.rows = static_cast<std::int32_t>(pass.tokens.size());
@@ -61,6 +62,8 @@ void TraceBook::record(const Pass& pass, const StepResult& result) {
   step.appended = static_cast<std::int32_t>(result.appended.size());
   step.wasted = result.wasted;
   step.kind = pass.kind;
+  step.available = choice.available;
+  step.expected = choice.expected;
 }
 
 void TraceBook::record(const Proposal& proposal, const StepResult& result) {

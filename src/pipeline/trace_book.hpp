@@ -20,9 +20,10 @@ class TraceBook {
 
   void record(const decoding::Message& message, Direction direction, StageIndex peer);
 
-  /// A forward pass, or guesses at one go, has ended: the steps recorded until the next call are its.
-  void end_pass(double begin);
-  void record(const decoding::Pass& pass, const decoding::StepResult& result);
+  /// A forward pass, or guesses at one go, has ended: the steps recorded until the next call are its. It had been held
+  /// back for `waited` seconds.
+  void end_pass(double begin, double waited);
+  void record(const decoding::Pass& pass, const decoding::StepResult& result, const decoding::Choice& choice);
   void record(const decoding::Proposal& proposal, const decoding::StepResult& result);
 
   /// The trace of a sequence that has ended; the book forgets it.

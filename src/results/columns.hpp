@@ -34,11 +34,13 @@ inline constexpr std::tuple sample_columns{column("task", &SampleRecord::task),
 
 /// All of StepRecord and of MessageRecord but the sequence, which their trace has.
 inline constexpr std::tuple step_columns{
-    column("begin", &StepRecord::begin),       column("end", &StepRecord::end),
-    column("position", &StepRecord::position), column("rows", &StepRecord::rows),
-    column("offered", &StepRecord::offered),   column("accepted", &StepRecord::accepted),
-    column("appended", &StepRecord::appended), column("wasted", &StepRecord::wasted),
-    column("kind", &StepRecord::kind),         column("pass", &StepRecord::pass)};
+    column("begin", &StepRecord::begin),         column("end", &StepRecord::end),
+    column("position", &StepRecord::position),   column("rows", &StepRecord::rows),
+    column("offered", &StepRecord::offered),     column("accepted", &StepRecord::accepted),
+    column("appended", &StepRecord::appended),   column("wasted", &StepRecord::wasted),
+    column("kind", &StepRecord::kind),           column("pass", &StepRecord::pass),
+    column("available", &StepRecord::available), column("expected", &StepRecord::expected),
+    column("waited", &StepRecord::waited)};
 
 inline constexpr std::tuple message_columns{
     column("time", &MessageRecord::time),           column("kind", &MessageRecord::kind),

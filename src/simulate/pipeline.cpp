@@ -1,6 +1,7 @@
 #include "simulate/pipeline.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <deque>
 #include <optional>
 #include <queue>
@@ -8,6 +9,7 @@
 #include <utility>
 
 #include "core/error.hpp"
+#include "decoding/step_planner.hpp"
 
 namespace pipespec::simulate {
 
@@ -31,8 +33,10 @@ struct Arrival {
 /// A stage with its device and what is on its way to it.
 struct Node {
   Stage stage;
+  StepPlanner planner;
   std::vector<std::deque<Arrival>> inbox;     // [sender]
   std::vector<int> senders;                   // most urgent first
+  StepPlan plan{};                            // of `work`
   std::vector<Work> work{};                   // what the device computes in one pass; empty: it is free
   std::vector<std::vector<Token>> results{};  // [work]
   double begin = 0, end = 0;                  // of `work`
@@ -78,7 +82,8 @@ Run::Run(const Chain& chain, std::span<const Prompt> prompts)
     options.stages = count;
     options.has_model = chain.stages[s].drafter == nullptr;
     options.lenience = chain.stages[s].lenience;
-    nodes_.push_back({Stage(std::move(options)), std::vector<std::deque<Arrival>>(count), {}});
+    StepPlanner planner(chain.policy, options);
+    nodes_.push_back({Stage(std::move(options)), std::move(planner), std::vector<std::deque<Arrival>>(count), {}});
     std::vector<int>& senders = nodes_.back().senders;
     if (s < count - 1) senders.push_back(s + 1);
     if (s < count - 2) senders.push_back(count - 1);
@@ -113,10 +118,14 @@ void Run::receive(Node& node, double now) {
   for (const int sender : node.senders) {
     std::deque<Arrival>& arrivals = node.inbox[sender];
     for (; !arrivals.empty() && arrivals.front().time <= now; arrivals.pop_front()) {
-      node.stage.receive({sender}, arrivals.front().message);
+      const Message& message = arrivals.front().message;
+      const auto sequence = sequence_of(message);
+      const SequenceState* state = sequence ? node.stage.find(*sequence) : nullptr;
+      if (state != nullptr) node.planner.heard(message, *state);
+      node.stage.receive({sender}, message);
     }
   }
-  node.stage.take_ended();
+  for (const Ended& ended : node.stage.take_ended()) node.planner.ended(ended.sequence);
 }
 
 double Run::delay() {
@@ -159,8 +168,12 @@ int Run::compute(int stage, const Work& work, std::vector<Token>& result) const 
 
 void Run::begin_work(int stage, double now) {
   Node& node = nodes_[stage];
-  node.work = node.stage.next_work();
-  if (node.work.empty()) return;
+  node.plan = node.planner.plan(node.stage.candidates(), now);
+  if (node.plan.choices.empty()) {
+    if (std::isfinite(node.plan.look_again)) look_at(stage, node.plan.look_again);
+    return;
+  }
+  node.work = node.stage.next_work(node.plan.choices);
   int rows = 0;
   node.results.assign(node.work.size(), {});
   for (std::size_t i = 0; i < node.work.size(); ++i) rows += compute(stage, node.work[i], node.results[i]);
@@ -170,14 +183,20 @@ void Run::begin_work(int stage, double now) {
 }
 
 void Run::complete_work(int stage, double now) {
-  const std::vector<Work> work = std::exchange(nodes_[stage].work, {});
+  Node& node = nodes_[stage];
+  const std::vector<Work> work = std::exchange(node.work, {});
+  if (!work.empty() && node.stage.options().has_model) node.planner.passed(work, node.begin, now);
   for (std::size_t i = 0; i < work.size(); ++i)
-    std::visit([&](const auto& w) { complete(stage, w, nodes_[stage].results[i], now); }, work[i]);
+    std::visit([&](const auto& w) { complete(stage, w, node.results[i], now); }, work[i]);
 }
 
 void Run::complete(int stage, const Pass& pass, std::span<const Token> outputs, double now) {
   Node& node = nodes_[stage];
-  StepResult result = node.stage.complete(pass, outputs);
+  const SequenceState* state = node.stage.find(pass.sequence);
+  const std::optional<Token> next_draft = state != nullptr ? draft_behind(pass, *state) : std::nullopt;
+  const StepResult result = node.stage.complete(pass, outputs);
+  node.planner.completed(pass, result, next_draft);
+  const Choice& choice = node.plan.of(pass.sequence);
   sample(pass.sequence)
       .steps[stage]
       .push_back({.sequence = pass.sequence,
@@ -189,7 +208,10 @@ void Run::complete(int stage, const Pass& pass, std::span<const Token> outputs, 
                   .accepted = result.accepted,
                   .appended = static_cast<std::int32_t>(result.appended.size()),
                   .wasted = result.wasted,
-                  .kind = pass.kind});
+                  .kind = pass.kind,
+                  .available = choice.available,
+                  .expected = choice.expected,
+                  .waited = node.plan.waited});
   if (stage == target()) commit(pass.sequence, result, now);
 }
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/lenience.hpp"
+#include "core/step_policy.hpp"
 #include "core/trace.hpp"
 #include "core/types.hpp"
 #include "decoding/drafter.hpp"
@@ -38,6 +39,7 @@ struct Latency {
 struct Chain {
   std::vector<StageModel> stages;  ///< the target last
   decoding::StageOptions options;  ///< of every stage; `index`, `stages`, `has_model` and `lenience` are filled in
+  StepPolicy policy;               ///< when stages step
   Latency latency;
   int sequences_in_flight = 1;
 };

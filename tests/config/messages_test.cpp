@@ -52,7 +52,7 @@ TEST(ConfigMessages, say_where_what_why_and_what_to_do) {
       // keys
       {"window: 16", "windw: 16",
        "run.yaml:10: experiments.1.windw: unknown key (there are strategy, label, stages, lookahead, window, "
-       "max_ahead, sequences_in_flight): did you mean window?"},
+       "max_ahead, policy, sequences_in_flight): did you mean window?"},
       {"limits:", "limit:",
        "run.yaml:11: limit: unknown key (there are name, output, seed, backend, models, stages, replicas, "
        "sequences_in_flight, "
@@ -201,13 +201,22 @@ TEST(ConfigMessages, say_where_what_why_and_what_to_do) {
        "target"},
       {"strategy: autoregressive", "strategy: autoregressive, stages: [ngram, target]",
        "run.yaml:9: experiments.0.stages: 2 stages (autoregressive decoding is the target alone): remove the key"},
+      {"window: 16", "policy: eagr",
+       "run.yaml:10: experiments.1.policy: unknown value 'eagr' (there are eager, adaptive): did you mean eager?"},
+      {"window: 16", "policy: lookahead",
+       "run.yaml:10: experiments.1.policy: lookahead without a number (a step waits for one draft less): write, say, "
+       "{lookahead: 4}"},
+      {"window: 16", "policy: {lookahead: 0}",
+       "run.yaml:10: experiments.1.policy.lookahead: 0 is out of range (1 to 1024): choose another"},
+      {"strategy: autoregressive", "strategy: autoregressive, policy: eager",
+       "run.yaml:9: experiments.0.policy: does not fit here (it belongs to strategy: pipespec): remove it"},
       {"strategy: autoregressive", "strategy: autoregressive, window: 4",
        "run.yaml:9: experiments.0.window: does not fit here (it belongs to strategy: pipespec): remove it"},
       {"window: 16", "lookahead: 4",
        "run.yaml:10: experiments.1.lookahead: does not fit here (it belongs to strategy: speculative): remove it"},
       {"strategy: autoregressive", "strategy: pipespec",
-       "run.yaml:10: experiments.1: same label as experiments.0, 'pipespec ngram+target window 16 ahead 64' (results "
-       "are told "
+       "run.yaml:10: experiments.1: same label as experiments.0, 'pipespec ngram+target window 16 ahead 64 adaptive' "
+       "(results are told "
        "apart by it): change the experiment or its label"},
       {"window: 16", "label: autoregressive",
        "run.yaml:10: experiments.1: same label as experiments.0, 'autoregressive' (results are told apart by it): "

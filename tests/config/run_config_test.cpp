@@ -33,8 +33,8 @@ generation: {max_new_tokens: 64, temperature: 0.7, top_k: 50, top_p: 0.9, min_p:
 experiments:
   - {strategy: autoregressive}
   - {strategy: speculative, lookahead: 4}
-  - {strategy: pipespec, window: 12, max_ahead: 32}
-  - {strategy: pipespec, stages: [ngram, target]}
+  - {strategy: pipespec, window: 12, max_ahead: 32, policy: {lookahead: 3}}
+  - {strategy: pipespec, stages: [ngram, target], policy: eager}
   - {strategy: pipespec, stages: [draft, target], label: "mine: #1"}
 limits: {time: 1h30m, stop_before_end: 90s}
 )";
@@ -114,6 +114,10 @@ TEST(RunConfig, reads_every_key) {
   EXPECT_EQ(config.experiments[1].lookahead, 4);
   EXPECT_EQ(config.experiments[2].window, 12);
   EXPECT_EQ(config.experiments[2].max_ahead, 32);
+  EXPECT_EQ(config.experiments[2].policy.kind, StepPolicy::Kind::lookahead);
+  EXPECT_EQ(config.experiments[2].policy.lookahead, 3);
+  EXPECT_EQ(config.experiments[3].policy.kind, StepPolicy::Kind::eager);
+  EXPECT_EQ(config.experiments[4].policy.kind, StepPolicy::Kind::adaptive);
   EXPECT_EQ(config.limits.time_seconds, 5400);
   EXPECT_EQ(config.limits.stop_before_end_seconds, 90);
 }
@@ -200,6 +204,21 @@ TEST(RunConfig, labels_are_as_long_as_it_takes_to_tell_experiments_apart) {
   for (const ExperimentConfig& experiment : config.experiments) labels.push_back(experiment.label);
   EXPECT_THAT(labels, ElementsAre("autoregressive", "speculative", "pipespec ngram+draft+target window 12 ahead 32",
                                   "pipespec ngram+target", "pipespec ngram+draft+target window 8 ahead 32"));
+}
+
+TEST(RunConfig, labels_tell_policies_apart) {
+  const RunConfig config = parse_text(R"(
+name: policies
+stages: [{name: ngram, drafter: prompt_lookup}, {name: t, model: m}]
+tasks: [{preset: jsonl, file: f}]
+experiments:
+  - {strategy: pipespec}
+  - {strategy: pipespec, policy: eager}
+  - {strategy: pipespec, policy: {lookahead: 4}}
+)");
+  EXPECT_EQ(config.experiments[0].label, "pipespec ngram+t window 16 ahead 64 adaptive");
+  EXPECT_EQ(config.experiments[1].label, "pipespec ngram+t window 16 ahead 64 eager");
+  EXPECT_EQ(config.experiments[2].label, "pipespec ngram+t window 16 ahead 64 lookahead 4");
 }
 
 TEST(RunConfig, several_lookup_drafters_serve_different_chains) {

@@ -24,6 +24,8 @@ struct Setting {
   Latency latency = {};
   int in_flight = 1;
   double mean_length = 0;
+  StepPolicy policy = {.kind = StepPolicy::Kind::eager};
+  double row_ms = 0;  // of every row of the target but the first
 
   SyntheticText text() const {
     std::vector<SyntheticText::Voice> voices;
@@ -41,10 +43,13 @@ struct Setting {
                     .max_ahead = max_ahead,
                     .lookahead = lookahead,
                     .end_tokens = {SyntheticText::end_token}},
+        .policy = policy,
         .latency = latency,
         .sequences_in_flight = in_flight};
     for (std::size_t s = 0; s < ms.size(); ++s) {
-      chain.stages.push_back({StepTimes({{1, ms[s] * 1e-3}}), synthetic_compute(text(), static_cast<int>(s))});
+      const double first = ms[s] * 1e-3, row = s + 1 == ms.size() ? row_ms * 1e-3 : 0;
+      chain.stages.push_back(
+          {StepTimes({{1, first}, {2, first + row}}), synthetic_compute(text(), static_cast<int>(s))});
     }
     return chain;
   }
@@ -150,6 +155,48 @@ TEST(SimulatedPipeline, AnEarlyMessageNeverOvertakesTheOneBeforeIt) {
   // With more jitter than the time between two messages; the state machine refuses tokens that leave a gap.
   const Setting setting{.ms = {0.1, 5}, .agreement = {0.9}, .latency = {0.010, 0.010}};
   EXPECT_NO_THROW(ms_per_token(setting));
+}
+
+// In virtual time, so these are no measurements.
+
+TEST(Policies, AdaptiveIsAsFastAsTheBestOfTheOthers) {
+  const Setting chains[] = {
+      {.ms = {1, 10}, .agreement = {0.8}, .row_ms = 0.5},          {.ms = {1, 10}, .agreement = {0.5}, .row_ms = 2},
+      {.ms = {4, 10}, .agreement = {0.6}, .row_ms = 0.5},          {.ms = {0.2, 10}, .agreement = {0.6}, .row_ms = 0.5},
+      {.ms = {0.2, 10}, .agreement = {0.9}, .row_ms = 0.2},        {.ms = {8, 10}, .agreement = {0.9}, .row_ms = 0.2},
+      {.ms = {0.5, 2, 8}, .agreement = {0.6, 0.8}, .row_ms = 0.4},
+  };
+  for (Setting setting : chains) {
+    double best = ms_per_token(setting);
+    for (int lookahead = 2; lookahead <= 8; ++lookahead) {
+      setting.policy = {.kind = StepPolicy::Kind::lookahead, .lookahead = lookahead};
+      best = std::min(best, ms_per_token(setting));
+    }
+    setting.policy = {.kind = StepPolicy::Kind::adaptive};
+    EXPECT_LT(ms_per_token(setting), 1.03 * best) << setting.ms.front() << " ms, " << setting.agreement.front();
+  }
+}
+
+TEST(Policies, AdaptiveIsNotSlowedDownByAHopelessDrafter) {
+  const Setting setting{.ms = {1, 10}, .agreement = {0}, .policy = {.kind = StepPolicy::Kind::adaptive}, .row_ms = 2};
+  EXPECT_LT(ms_per_token(setting, 500), 1.02 * 10);
+}
+
+TEST(Policies, DoNotChangeTheOutput) {
+  Setting setting{.ms = {0.5, 2, 8}, .agreement = {0.6, 0.8}, .latency = {0.001, 0.001}, .row_ms = 1};
+  const std::vector<Prompt> all = prompts(4, 200);
+  for (const StepPolicy policy : {StepPolicy{StepPolicy::Kind::adaptive, 0}, StepPolicy{StepPolicy::Kind::lookahead, 3},
+                                  StepPolicy{StepPolicy::Kind::lookahead, 100}}) {
+    for (const int in_flight : {1, 3}) {
+      for (const int max_ahead : {1, 64}) {
+        setting.policy = policy;
+        setting.in_flight = in_flight;
+        setting.max_ahead = max_ahead;
+        const std::vector<Sample> samples = run(setting.chain(), all);
+        for (std::size_t i = 0; i < all.size(); ++i) EXPECT_EQ(samples[i].tokens, own_text(setting.text(), all[i]));
+      }
+    }
+  }
 }
 
 /// Step times of a published measurement, and how often its models agree: LLaMA 3 on HumanEval, PyTorch on A100, of

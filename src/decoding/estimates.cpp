@@ -1,0 +1,75 @@
+#include "decoding/estimates.hpp"
+
+#include <algorithm>
+#include <iterator>
+
+namespace pipespec::decoding {
+
+// ------------------------------------------------------------------------------------------------------ PassTimes
+
+namespace {
+
+constexpr double pass_memory = 0.99;
+constexpr double outlier = 2;          ///< a pass that took so many times what was expected was disturbed
+constexpr double least_weight = 8;     ///< of observations that can tell
+constexpr double first_slope = 0.05;   ///< a row more, in passes of one row
+constexpr double weight_of_slope = 1;  ///< as that of a pass that is one row off the mean
+constexpr double weight_of_line = 2;   ///< in passes of a number of rows
+
+}  // namespace
+
+void PassTimes::observe(int rows, double seconds) {
+  if (by_rows_.empty()) by_rows_.assign(bins, RunningMean(pass_memory));
+  if (weight_ > least_weight) seconds = std::min(seconds, outlier * this->seconds(rows));
+  weight_ = pass_memory * weight_ + 1;
+  const auto learn = [this](double& mean, double value) { mean += (value - mean) / weight_; };
+  const double r = rows;
+  learn(rows_, r);
+  learn(seconds_, seconds);
+  learn(rows_squared_, r * r);
+  learn(rows_by_seconds_, r * seconds);
+  for (int i = 0; i < bins; ++i) i == rows ? by_rows_[i].observe(seconds) : by_rows_[i].fade();
+}
+
+double PassTimes::line(int rows) const {
+  const double variance = rows_squared_ - rows_ * rows_, covariance = rows_by_seconds_ - rows_ * seconds_;
+  const double prior = first_slope * seconds_ / (1 + first_slope * (rows_ - 1));
+  const double prior_weight = weight_of_slope / weight_;
+  const double slope = std::max(0.0, (covariance + prior_weight * prior) / (variance + prior_weight));
+  return seconds_ + slope * (rows - rows_);
+}
+
+double PassTimes::seconds(int rows) const {
+  if (weight_ == 0) return 0;
+  const double expected = std::max(line(rows), 0.0);
+  return rows < bins ? by_rows_[rows].value(expected, weight_of_line) : expected;
+}
+
+// ----------------------------------------------------------------------------------------------- AcceptanceChance
+
+namespace {
+
+constexpr double draft_memory = 0.98;
+constexpr double first_guess = 0.6;
+constexpr double weight_of_overall = 2;                    ///< in drafts behind a streak
+constexpr int bounds[] = {-8, -4, -2, 0, 1, 2, 4, 8, 16};  ///< the last streak of every class but the last
+
+std::size_t class_of(Streak streak) {
+  return static_cast<std::size_t>(std::ranges::lower_bound(bounds, streak.length()) - std::begin(bounds));
+}
+
+}  // namespace
+
+AcceptanceChance::AcceptanceChance()
+    : overall_(draft_memory), by_streak_(std::size(bounds) + 1, RunningMean(draft_memory)) {}
+
+double AcceptanceChance::of_draft_behind(Streak streak) const {
+  return by_streak_[class_of(streak)].value(overall_.value(first_guess, 1), weight_of_overall);
+}
+
+void AcceptanceChance::observe(Streak streak, bool accepted) {
+  overall_.observe(accepted);
+  by_streak_[class_of(streak)].observe(accepted);
+}
+
+}  // namespace pipespec::decoding

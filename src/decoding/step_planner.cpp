@@ -1,0 +1,274 @@
+#include "decoding/step_planner.hpp"
+
+#include <algorithm>
+#include <functional>
+#include <numeric>
+#include <type_traits>
+#include <utility>
+#include <variant>
+
+namespace pipespec::decoding {
+
+namespace {
+
+constexpr double rate_memory = 0.98;
+constexpr double wait_memory = 0.9;
+constexpr double least_chance = 0.02;  ///< of a token that is worth drafting
+constexpr double first_burst = 4;
+constexpr int first_patience = 16, most_patience = 512;
+
+int drafts_of(std::span<const Candidate> candidates) {
+  int drafts = 0;
+  for (const Candidate& candidate : candidates) drafts += candidate.drafts;
+  return drafts;
+}
+
+int rows_of(std::span<const Candidate> candidates) {
+  int rows = 0;
+  for (const Candidate& candidate : candidates) rows += candidate.rows;
+  return rows;
+}
+
+}  // namespace
+
+std::optional<Token> draft_behind(const Pass& pass, const SequenceState& state) {
+  const auto own = static_cast<Position>(pass.tokens.size()) - pass.drafts;
+  const bool is_same_text = pass.begin + own == std::ssize(state.view());
+  const auto next = static_cast<std::size_t>(pass.drafts);
+  if (pass.outputs == 0 || !is_same_text || state.drafts().size() <= next) return std::nullopt;
+  return state.drafts()[next];
+}
+
+StepPlanner::StepPlanner(StepPolicy policy, const StageOptions& options)
+    : policy_(options.schedule == Schedule::synchronous ? StepPolicy{.kind = StepPolicy::Kind::eager} : policy),
+      most_drafts_(options.window - 1),
+      // The stage below pauses when it is max_ahead tokens ahead, so no more will come.
+      wanted_drafts_(std::min({policy.lookahead - 1, options.window - 1, options.max_ahead})),
+      tokens_(rate_memory),
+      seconds_(rate_memory),
+      burst_(wait_memory) {}
+
+// -------------------------------------------------------------------------------------------------------- plans
+
+StepPlan StepPlanner::plan(std::span<const Candidate> candidates, double now) {
+  std::vector<Candidate> ready;
+  for (const Candidate& candidate : candidates) {
+    if (!is_in_vain(candidate) && !is_short_of_drafts(candidate)) ready.push_back(candidate);
+  }
+  if (ready.empty()) {
+    const bool is_waiting = std::ranges::any_of(candidates, [&](const auto& c) { return is_short_of_drafts(c); });
+    if (!is_waiting) wait_.reset();
+    if (is_waiting && !wait_) wait_ = Wait{.since = now};
+    return {};
+  }
+  if (policy_.kind == StepPolicy::Kind::adaptive) {
+    const Best best = best_drafts(ready);
+    if (!holds_back(ready, best, now)) return step(ready, best.drafts, now);
+    return {.choices = {}, .look_again = wait_->deadline};
+  }
+  std::vector<int> all;
+  for (const Candidate& candidate : ready) all.push_back(candidate.drafts);
+  return step(ready, all, now);
+}
+
+StepPlan StepPlanner::step(std::span<const Candidate> candidates, std::span<const int> drafts, double now) {
+  StepPlan plan;
+  for (std::size_t i = 0; i < candidates.size(); ++i) {
+    const Candidate& candidate = candidates[i];
+    const std::vector<double> each = chances(candidate, drafts[i]);
+    const double expected = std::accumulate(each.begin(), each.end(), 1.0);
+    plan.choices.push_back({candidate.sequence, drafts[i], candidate.drafts, expected});
+  }
+  if (wait_) plan.waited = now - wait_->since;
+  wait_.reset();
+  return plan;
+}
+
+/// Adaptive: whether what comes next has next to no chance to be reached.
+bool StepPlanner::is_in_vain(const Candidate& candidate) const {
+  if (policy_.kind != StepPolicy::Kind::adaptive || candidate.ahead <= 0) return false;
+  const auto sequence = sequences_.find(candidate.sequence);
+  Streak streak = sequence == sequences_.end() ? Streak() : sequence->second.own;
+  double chance = 1;
+  for (int i = 0; i < candidate.ahead && chance >= least_chance; ++i, streak = streak.after(true)) {
+    chance *= accepts_own_.of_draft_behind(streak);
+  }
+  return chance < least_chance;
+}
+
+/// Lookahead: whether more will come.
+bool StepPlanner::is_short_of_drafts(const Candidate& candidate) const {
+  return policy_.kind == StepPolicy::Kind::lookahead && !candidate.is_prefill && candidate.expects_drafts &&
+         candidate.drafts < wanted_drafts_;
+}
+
+/// [drafts] that each is accepted, and so are those before it.
+std::vector<double> StepPlanner::chances(const Candidate& candidate, int drafts) const {
+  const auto sequence = sequences_.find(candidate.sequence);
+  Streak streak = sequence == sequences_.end() ? Streak() : sequence->second.drafts;
+  std::vector<double> chances(drafts);
+  double chance = 1;
+  for (double& each : chances) {
+    each = chance *= accepts_below_.of_draft_behind(streak);
+    streak = streak.after(true);
+  }
+  return chances;
+}
+
+/// Tokens per second; no less than steps without drafts would give.
+double StepPlanner::rate(std::span<const Candidate> candidates) const {
+  const double alone = times_.seconds(rows_of(candidates));
+  if (alone == 0) return 0;
+  const double least = static_cast<double>(candidates.size()) / alone;
+  return seconds_.mean() == 0 ? least : std::max(least, tokens_.mean() / seconds_.mean());
+}
+
+/// The likeliest drafts of all candidates, as many as pay.
+StepPlanner::Best StepPlanner::best_drafts(std::span<const Candidate> candidates) const {
+  struct Draft {
+    double chance;
+    std::size_t candidate;
+  };
+  std::vector<Draft> all;
+  for (std::size_t c = 0; c < candidates.size(); ++c) {
+    for (const double chance : chances(candidates[c], candidates[c].drafts)) all.push_back({chance, c});
+  }
+  // A draft is never likelier than the one before it, so every beginning of this order has whole beginnings of drafts.
+  std::ranges::stable_sort(all, std::greater{}, &Draft::chance);
+
+  const double price = rate(candidates);
+  const int rows = rows_of(candidates);
+  double tokens = static_cast<double>(candidates.size());
+  std::size_t count = 0;
+  Best best{.drafts = std::vector<int>(candidates.size()), .worth = tokens - price * times_.seconds(rows)};
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    tokens += all[i].chance;
+    const double worth = tokens - price * times_.seconds(rows + static_cast<int>(i) + 1);
+    if (worth < best.worth) continue;
+    best.worth = worth;
+    count = i + 1;
+  }
+  for (std::size_t i = 0; i < count; ++i) ++best.drafts[all[i].candidate];
+  return best;
+}
+
+// -------------------------------------------------------------------------------------------------------- waiting
+
+/// Seconds that the drafts that are expected next are worth.
+double StepPlanner::worthwhile_wait(std::span<const Candidate> candidates, double worth) const {
+  const double price = rate(candidates);
+  if (price == 0) return 0;
+  std::vector<Candidate> later(candidates.begin(), candidates.end());
+  const bool has_drafts = later.front().drafts > 0;
+  const int more = has_drafts ? 1 : std::max(1, static_cast<int>(burst_.value(first_burst, 1)));
+  later.front().drafts = std::min(most_drafts_, later.front().drafts + more);
+  return std::max(0.0, best_drafts(later).worth - worth) / price;
+}
+
+StepPlanner::Arrival::Arrival() : seconds(wait_memory), patience(first_patience) {}
+
+bool StepPlanner::Arrival::is_worth(double worthwhile) {
+  if (worthwhile == 0 || (seconds.mean() >= worthwhile && ++skipped <= patience)) return false;
+  skipped = 0;
+  return true;
+}
+
+void StepPlanner::Arrival::came(double after) {
+  seconds.observe(after);
+  patience = first_patience;
+}
+
+void StepPlanner::Arrival::was_missed(double after) {
+  seconds.observe(2 * after);  // how much later it comes is not known
+  patience = std::min(2 * patience, most_patience);
+}
+
+/// Only where all may get drafts: nobody waits for the drafts of another. With drafts at hand a single sequence alone
+/// waits, for more.
+bool StepPlanner::holds_back(std::span<const Candidate> candidates, const Best& best, double now) {
+  const int drafts = drafts_of(candidates);
+  const bool may_wait = (drafts == 0 || (candidates.size() == 1 && best.drafts.front() == drafts)) &&
+                        std::ranges::all_of(candidates, [](const Candidate& candidate) {
+                          return candidate.expects_drafts && !candidate.is_prefill;
+                        });
+  if (wait_ && (!may_wait || drafts > wait_->drafts)) learn_from_wait(drafts, now);
+  if (!may_wait) return false;
+  Arrival& arrival = drafts == 0 ? first_ : next_;
+  if (!wait_ || wait_->drafts != drafts) {
+    const double worthwhile = worthwhile_wait(candidates, best.worth);
+    if (!arrival.is_worth(worthwhile)) return false;
+    wait_ = Wait{.since = wait_ ? wait_->since : now, .from = now, .deadline = now + worthwhile, .drafts = drafts};
+  }
+  if (now < wait_->deadline) return true;
+  arrival.was_missed(now - wait_->from);
+  return false;
+}
+
+/// It is over, with so many drafts. That the stage below has no guess is an answer, too.
+void StepPlanner::learn_from_wait(int drafts, double now) {
+  const int more = std::max(1, drafts - wait_->drafts);
+  if (wait_->drafts > 0) {
+    next_.came((now - wait_->from) / more);
+  } else {
+    first_.came(now - wait_->from);
+    if (drafts > 0) burst_.observe(drafts);
+  }
+}
+
+// -------------------------------------------------------------------------------------------------------- learning
+
+void StepPlanner::judge(Streak& streak, AcceptanceChance& chance, bool accepted) {
+  chance.observe(streak, accepted);
+  streak = streak.after(accepted);
+}
+
+void StepPlanner::heard(const Message& message, const SequenceState& state) {
+  const auto learn = [&](const auto& m) {
+    const auto view = state.view();
+    const auto position = std::min(static_cast<std::size_t>(m.position), view.size());
+    const auto own = view.subspan(position);
+    const auto differ = std::mismatch(own.begin(), own.end(), m.tokens.begin(), m.tokens.end());
+    const auto same = static_cast<Position>(position + static_cast<std::size_t>(differ.first - own.begin()));
+    Sequence& sequence = sequences_[m.sequence];
+    for (Position p = state.acknowledged(); p < same; ++p) judge(sequence.own, accepts_own_, true);
+    const bool is_rejection = differ.first != own.end() && differ.second != m.tokens.end();
+    if (std::is_same_v<std::decay_t<decltype(m)>, Correction> && is_rejection) {
+      judge(sequence.own, accepts_own_, false);
+    }
+  };
+  if (const auto* correction = std::get_if<Correction>(&message)) learn(*correction);
+  if (const auto* progress = std::get_if<Progress>(&message)) learn(*progress);
+}
+
+void StepPlanner::passed(std::span<const Work> work, double begin, double end) {
+  if (seconds_of_last_ > 0) {
+    tokens_.observe(tokens_of_last_);
+    seconds_.observe(seconds_of_last_);
+  }
+  tokens_of_last_ = 0;
+  const double since_last = last_end_ ? end - *last_end_ : end - begin;
+  int rows = 0;
+  bool is_prefill = false;
+  for (const Work& step : work) {
+    const Pass& pass = std::get<Pass>(step);
+    rows += static_cast<int>(pass.tokens.size());
+    is_prefill |= pass.kind == StepKind::prefill;
+  }
+  last_end_ = end;
+  seconds_of_last_ = is_prefill ? 0 : since_last;
+  if (!is_prefill) times_.observe(rows, end - begin);
+}
+
+void StepPlanner::completed(const Pass& pass, const StepResult& result, std::optional<Token> next_draft) {
+  tokens_of_last_ += static_cast<double>(result.appended.size());
+  if (result.appended.empty()) return;
+  Streak& streak = sequences_[pass.sequence].drafts;
+  for (int i = 0; i < result.accepted; ++i) judge(streak, accepts_below_, true);
+  if (result.accepted < pass.drafts) {
+    judge(streak, accepts_below_, false);
+  } else if (next_draft) {
+    judge(streak, accepts_below_, *next_draft == result.appended.back());
+  }
+}
+
+}  // namespace pipespec::decoding

@@ -1,0 +1,123 @@
+/// Chooses when a stage steps, and how many drafts the step checks.
+#pragma once
+
+#include <algorithm>
+#include <limits>
+#include <map>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "core/step_policy.hpp"
+#include "core/types.hpp"
+#include "decoding/estimates.hpp"
+#include "decoding/message.hpp"
+#include "decoding/sequence_state.hpp"
+#include "decoding/stage.hpp"
+#include "decoding/work.hpp"
+
+namespace pipespec::decoding {
+
+/// What a stage does next.
+struct StepPlan {
+  std::vector<Choice> choices;  ///< none: nothing now
+  double waited = 0;            ///< seconds that the step was held back for drafts
+  double look_again =
+      std::numeric_limits<double>::infinity();  ///< without choices: when to ask again, if no message comes before
+
+  /// What was chosen for `sequence`.
+  const Choice& of(SequenceId sequence) const { return *std::ranges::find(choices, sequence, &Choice::sequence); }
+};
+
+/// The next draft that the pass did not check, where its outputs will tell whether that is right. Asked right before
+/// the pass is completed.
+std::optional<Token> draft_behind(const Pass& pass, const SequenceState& state);
+
+/// One stage's policy (core/step_policy.hpp; in turn with others it is eager), driven beside its decoding::Stage. It
+/// knows no clock: times are seconds on any clock that never goes back. It only ever leaves out drafts and puts off
+/// steps, so the output does not depend on it. Not thread-safe.
+///
+/// `adaptive` earns tokens and pays with time, at the stage's own running rate of tokens per second: a step is worth
+/// its expected tokens minus rate × seconds, and so is a wait. (The step that maximises this, with the best rate there
+/// is, maximises tokens per second in the long run; W. Dinkelbach, "On nonlinear fractional programming", 1967.) So it
+///  - checks a draft if the chance that it and all before it are accepted pays for its row;
+///  - waits for drafts that are on their way, no longer than they are worth, where they usually come in that time. How
+///    long they take is learned from waits; where they were too slow, a wait is tried again ever more rarely;
+///  - below the target, does not go on where its next token has next to no chance to be reached by the stage above, so
+///    that a host that both share serves that one.
+/// Drafts that are not checked still tell how good they are: the step's own token is held against the first of them.
+class StepPlanner {
+ public:
+  StepPlanner(StepPolicy policy, const StageOptions& options);
+
+  /// What to do with the stage's candidates. `now` in seconds.
+  StepPlan plan(std::span<const Candidate> candidates, double now);
+
+  /// A message has come; called before the stage receives it. `state`: of its sequence.
+  void heard(const Message& message, const SequenceState& state);
+
+  /// The passes that were planned last were computed from `begin` to `end`.
+  void passed(std::span<const Work> work, double begin, double end);
+
+  /// One of them is completed. `next_draft`: draft_behind() of it.
+  void completed(const Pass& pass, const StepResult& result, std::optional<Token> next_draft);
+
+  void ended(SequenceId sequence) { sequences_.erase(sequence); }
+
+ private:
+  struct Sequence {
+    Streak drafts;  // of the stage below
+    Streak own;     // tokens, as drafts of the stage above
+  };
+  struct Best {
+    std::vector<int> drafts;  // [candidate]
+    double worth = 0;         // tokens
+  };
+  struct Wait {
+    double since = 0;     // the step has been held back
+    double from = 0;      // the drafts at hand are these
+    double deadline = 0;  // for the next of them
+    int drafts = 0;
+  };
+  /// How long drafts take to come to a stage that waits for them.
+  struct Arrival {
+    Arrival();
+    bool is_worth(double worthwhile);
+    void came(double after);
+    void was_missed(double after);
+
+    RunningMean seconds;
+    int skipped = 0;  // waits that were not tried since the last
+    int patience;     // before one is tried all the same
+  };
+
+  bool is_in_vain(const Candidate& candidate) const;
+  bool is_short_of_drafts(const Candidate& candidate) const;
+  double rate(std::span<const Candidate> candidates) const;
+  Best best_drafts(std::span<const Candidate> candidates) const;
+  double worthwhile_wait(std::span<const Candidate> candidates, double worth) const;
+  bool holds_back(std::span<const Candidate> candidates, const Best& best, double now);
+  void learn_from_wait(int drafts, double now);
+  std::vector<double> chances(const Candidate& candidate, int drafts) const;
+  StepPlan step(std::span<const Candidate> candidates, std::span<const int> drafts, double now);
+  void judge(Streak& streak, AcceptanceChance& chance, bool accepted);
+
+  StepPolicy policy_;
+  int most_drafts_;  // of a step
+  int wanted_drafts_;
+  std::map<SequenceId, Sequence> sequences_;
+  PassTimes times_;
+  AcceptanceChance accepts_below_, accepts_own_;
+
+  // Tokens and seconds of a pass, from the end of the one before. The last pass is counted when the next one ends.
+  RunningMean tokens_, seconds_;
+  double tokens_of_last_ = 0, seconds_of_last_ = 0;
+  std::optional<double> last_end_;
+
+  Arrival first_;      // of drafts, where there are none
+  Arrival next_;       // of one more
+  RunningMean burst_;  // how many come first
+  std::optional<Wait> wait_;
+};
+
+}  // namespace pipespec::decoding

@@ -1,0 +1,359 @@
+/// What a stage's policy makes of streams of drafts, in times that are made up.
+#include "decoding/step_planner.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <functional>
+#include <memory>
+#include <random>
+#include <vector>
+
+namespace pipespec::decoding {
+namespace {
+
+using Kind = StepPolicy::Kind;
+
+StageOptions target_options(int window = 9, int max_ahead = 64) {
+  StageOptions options;
+  options.index = {1};
+  options.stages = 2;
+  options.window = window;
+  options.max_ahead = max_ahead;
+  return options;
+}
+
+/// A target with one sequence. Time passes in its passes, of 1 s and `row` for each draft, and in its waits.
+struct Target {
+  StepPlanner planner;
+  double row = 0;
+  std::function<bool(int)> accepts = [](int) { return true; };  // the draft behind so many accepted ones of the pass
+  double now = 0;
+  double waited = 0;
+  double tokens = 0;
+  int checked = 0;
+  int steps = 0;
+
+  explicit Target(StepPolicy policy, double row_seconds = 0) : planner(policy, target_options()), row(row_seconds) {}
+
+  static Candidate candidate(int drafts, bool expects = true) {
+    return {.sequence = {1}, .rows = 1, .drafts = drafts, .expects_drafts = expects};
+  }
+
+  /// One step. `drafts_at(t)`: how many drafts have come t seconds after the last pass.
+  void step(const std::function<int(double)>& drafts_at, bool expects = true) {
+    constexpr double tick = 1e-3;
+    const double begin = now;
+    StepPlan plan;
+    int drafts = 0;
+    for (;; now += tick) {
+      drafts = std::min(8, drafts_at(now - begin));
+      plan = planner.plan(std::vector{candidate(drafts, expects)}, now);
+      if (!plan.choices.empty()) break;
+    }
+    EXPECT_NEAR(plan.waited, now - begin, 1e-9);
+    waited += plan.waited;
+    const int count = plan.choices.front().drafts;
+    Pass pass{.sequence = {1}, .tokens = std::vector<Token>(1 + count, 7), .drafts = count, .outputs = 1 + count};
+    const double end = now + 1 + row * count;
+    planner.passed(std::vector<Work>{pass}, now, end);
+    now = end;
+    StepResult result;
+    while (result.accepted < count && accepts(result.accepted)) ++result.accepted;
+    result.appended.assign(1 + result.accepted, 7);
+    const bool has_next = result.accepted == count && count < drafts;
+    const auto next = has_next ? std::optional<Token>(accepts(count) ? 7 : 8) : std::nullopt;
+    planner.completed(pass, result, next);
+    tokens += 1 + result.accepted;
+    checked += count;
+    ++steps;
+  }
+
+  void steps_with(int count, const std::function<int(double)>& drafts_at, bool expects = true) {
+    waited = tokens = checked = steps = 0;
+    for (int i = 0; i < count; ++i) step(drafts_at, expects);
+  }
+};
+
+std::function<int(double)> always(int drafts) {
+  return [drafts](double) { return drafts; };
+}
+
+/// `drafts` at once, `seconds` after the pass.
+std::function<int(double)> after(double seconds, int drafts) {
+  return [=](double t) { return t >= seconds ? drafts : 0; };
+}
+
+// ------------------------------------------------------------------------------------------- how many drafts
+
+TEST(Adaptive, ChecksNoDraftsOfAHopelessDrafter) {
+  Target target({Kind::adaptive}, 0.1);
+  target.accepts = [](int) { return false; };
+  target.steps_with(50, always(8));
+  target.steps_with(1000, always(8));
+  EXPECT_EQ(target.checked, 0);
+  EXPECT_EQ(target.waited, 0);
+}
+
+TEST(Adaptive, FindsOutWhenAHopelessDrafterBecomesGood) {
+  Target target({Kind::adaptive}, 0.1);
+  target.accepts = [](int) { return false; };
+  target.steps_with(300, always(8));
+  target.accepts = [](int) { return true; };
+  target.steps_with(60, always(8));
+  target.steps_with(100, always(8));
+  EXPECT_EQ(target.checked, 800);
+}
+
+TEST(Adaptive, ChecksAllDraftsWhereRowsCostNothing) {
+  Target target({Kind::adaptive}, 0);
+  std::mt19937 random(1);
+  target.accepts = [&](int) { return random() % 2 == 0; };
+  target.steps_with(100, always(8));
+  target.steps_with(1000, always(8));
+  EXPECT_GT(target.checked, 0.98 * 8000);
+}
+
+TEST(Adaptive, ChecksAsManyDraftsAsPayForTheirRows) {
+  // Half the drafts are right and a row costs 0.1 passes: d drafts give (2 - 2^-d) / (1 + 0.1 d) tokens a second, most
+  // with 2 of them.
+  Target target({Kind::adaptive}, 0.1);
+  std::mt19937 random(1);
+  target.accepts = [&](int) { return random() % 2 == 0; };
+  target.steps_with(300, always(8));
+  target.steps_with(3000, always(8));
+  const double best = 1.75 / 1.2, rate = target.tokens / (target.steps + 0.1 * target.checked);
+  EXPECT_GT(rate, 0.98 * best);
+}
+
+TEST(Adaptive, ChecksMoreWhereDraftsHaveBeenGoodLately) {
+  // Stretches of 40 steps in which all drafts are right, and in which none is.
+  Target target({Kind::adaptive}, 0.1);
+  int at = 0;
+  target.accepts = [&](int) { return at / 40 % 2 == 0; };
+  int good = 0, bad = 0;
+  for (; at < 4000; ++at) {
+    target.checked = 0;
+    target.step(always(8));
+    if (at % 40 >= 10) (at / 40 % 2 == 0 ? good : bad) += target.checked;
+  }
+  EXPECT_GT(good, 0.95 * 8 * 1500);
+  EXPECT_LT(bad, 0.1 * 1500);
+}
+
+TEST(Adaptive, RowsGoToTheLikelierSequence) {
+  Target target({Kind::adaptive}, 0.3);
+  StepPlanner& planner = target.planner;
+  const auto pass_of = [](int sequence) {
+    return Pass{.sequence = {sequence}, .tokens = {7, 7}, .drafts = 1, .outputs = 2};
+  };
+  for (int i = 0; i < 200; ++i) {
+    const std::vector<Work> work = {pass_of(1), pass_of(2)};
+    planner.passed(work, i * 2, i * 2 + 1.2);
+    StepResult right, wrong;
+    right.appended = {7, 7};
+    right.accepted = 1;
+    wrong.appended = {8};
+    planner.completed(pass_of(1), right, std::nullopt);
+    planner.completed(pass_of(2), wrong, std::nullopt);
+    // Passes without drafts, so that the price of a row is known.
+    const std::vector<Work> plain = {Pass{.sequence = {1}, .tokens = {7}}, Pass{.sequence = {2}, .tokens = {7}}};
+    planner.passed(plain, i * 2 + 1.2, i * 2 + 2);
+  }
+  const Candidate one{.sequence = {1}, .rows = 1, .drafts = 4}, other{.sequence = {2}, .rows = 1, .drafts = 4};
+  const StepPlan plan = planner.plan(std::vector{one, other}, 1000);
+  EXPECT_GT(plan.of({1}).drafts, 0);
+  EXPECT_EQ(plan.of({2}).drafts, 0);
+}
+
+TEST(Adaptive, TellsWhatItExpects) {
+  Target target({Kind::adaptive});
+  target.steps_with(500, always(3));
+  const StepPlan plan = target.planner.plan(std::vector{Target::candidate(3)}, target.now);
+  EXPECT_EQ(plan.of({1}).available, 3);
+  EXPECT_NEAR(plan.of({1}).expected, 4, 0.1);
+}
+
+// ----------------------------------------------------------------------------------------------- waiting
+
+TEST(Adaptive, WaitsForDraftsThatComeInASmallPartOfAPass) {
+  Target target({Kind::adaptive}, 0.05);
+  target.steps_with(50, after(0.02, 8));
+  target.steps_with(100, after(0.02, 8));
+  EXPECT_EQ(target.checked, 800);
+  EXPECT_NEAR(target.waited, 100 * 0.02, 0.2);
+}
+
+TEST(Adaptive, NeverWaitsWhereNoneCome) {
+  Target target({Kind::adaptive});
+  target.steps_with(100, always(0), false);
+  EXPECT_EQ(target.waited, 0);
+}
+
+TEST(Adaptive, SoonStopsWaitingWhereAnswersAreSlow) {
+  Target target({Kind::adaptive}, 0.05);
+  target.steps_with(200, after(20, 8));
+  target.steps_with(2000, after(20, 8));
+  EXPECT_LT(target.waited, 0.02 * 2000);
+}
+
+TEST(Adaptive, FindsOutWhenAnswersBecomeFast) {
+  Target target({Kind::adaptive}, 0.05);
+  target.steps_with(500, after(20, 8));
+  target.steps_with(1000, after(0.02, 8));
+  target.steps_with(100, after(0.02, 8));
+  EXPECT_EQ(target.checked, 800);
+}
+
+TEST(Adaptive, DoesNotWaitForDraftsThatAreAlwaysWrong) {
+  Target target({Kind::adaptive}, 0.1);
+  target.accepts = [](int) { return false; };
+  target.steps_with(300, after(0.01, 8));
+  target.steps_with(1000, after(0.01, 8));
+  EXPECT_LT(target.waited, 0.001 * 1000);
+}
+
+TEST(Lookahead, WaitsForItsDraftsWhateverTheyCost) {
+  Target target({.kind = Kind::lookahead, .lookahead = 4});
+  const auto one_a_second = [](double t) { return static_cast<int>(t + 1e-6); };
+  target.steps_with(20, one_a_second);
+  EXPECT_EQ(target.checked, 60);
+  EXPECT_NEAR(target.waited, 60, 0.1);
+}
+
+TEST(Lookahead, GoesOnWhereNoMoreWillCome) {
+  Target target({.kind = Kind::lookahead, .lookahead = 4});
+  target.steps_with(20, always(1), false);
+  EXPECT_EQ(target.checked, 20);
+  EXPECT_EQ(target.waited, 0);
+}
+
+TEST(Lookahead, WaitsForNoMoreThanTheStageBelowMaySend) {
+  StepPlanner planner({.kind = Kind::lookahead, .lookahead = 8}, target_options(9, 2));
+  EXPECT_TRUE(planner.plan(std::vector{Target::candidate(1)}, 0).choices.empty());
+  EXPECT_EQ(planner.plan(std::vector{Target::candidate(2)}, 1).of({1}).drafts, 2);
+}
+
+TEST(Lookahead, ASequenceThatWaitsDoesNotHoldUpAnother) {
+  StepPlanner planner({.kind = Kind::lookahead, .lookahead = 4}, target_options());
+  const Candidate one{.sequence = {1}, .rows = 1, .drafts = 1, .expects_drafts = true};
+  const Candidate other{.sequence = {2}, .rows = 1, .drafts = 3, .expects_drafts = true};
+  const StepPlan plan = planner.plan(std::vector{one, other}, 0);
+  ASSERT_EQ(plan.choices.size(), 1u);
+  EXPECT_EQ(plan.choices.front().sequence, (SequenceId{2}));
+}
+
+TEST(Eager, StepsAtOnceWithAllDrafts) {
+  Target target({Kind::eager}, 1);
+  target.accepts = [](int) { return false; };
+  target.steps_with(50, after(0.01, 8));
+  EXPECT_EQ(target.checked, 0);
+  target.steps_with(50, always(8));
+  EXPECT_EQ(target.checked, 400);
+  EXPECT_EQ(target.waited, 0);
+}
+
+// ------------------------------------------------------------------------------------- the end of guessing
+
+/// A stage below a target that takes so many of its tokens and rejects the next.
+struct Drafter {
+  std::shared_ptr<StageOptions> options = std::make_shared<StageOptions>();
+  StepPlanner planner;
+  SequenceState state{options, Start{{1}, 1000, {1}}};
+
+  explicit Drafter(StepPolicy policy) : planner(policy, *options) { options->stages = 2; }
+
+  void draft() {
+    const auto work = state.next_work();
+    ASSERT_TRUE(work);
+    state.complete(std::get<Pass>(*work), std::vector<Token>{7});
+  }
+
+  void correct(int accepted) {
+    const auto position = static_cast<Position>(state.acknowledged() + accepted);
+    const Correction correction{{1}, state.epoch_out() + 1, position, position, {8}};
+    planner.heard(correction, state);
+    state.receive(correction);
+  }
+
+  bool goes_on() { return !planner.plan(std::vector{*state.candidate()}, 0).choices.empty(); }
+
+  /// How far it drafts before it pauses.
+  int depth() {
+    int drafted = 0;
+    for (; drafted < 60 && goes_on(); ++drafted) draft();
+    return drafted;
+  }
+};
+
+TEST(Adaptive, StopsGuessingWhatIsAlmostCertainlyVoid) {
+  Drafter drafter({Kind::adaptive});
+  for (int i = 0; i < 50; ++i) {
+    drafter.depth();
+    drafter.correct(0);
+  }
+  EXPECT_LE(drafter.depth(), 2);
+}
+
+TEST(Adaptive, DraftsFarAheadWhereItIsBelieved) {
+  Drafter drafter({Kind::adaptive});
+  for (int i = 0; i < 10; ++i) {
+    const int drafted = drafter.depth();
+    drafter.correct(drafted - 1);
+  }
+  EXPECT_GT(drafter.depth(), 20);
+}
+
+TEST(Eager, NeverStopsGuessing) {
+  Drafter drafter({Kind::eager});
+  for (int i = 0; i < 10; ++i) {
+    EXPECT_EQ(drafter.depth(), 60);
+    drafter.correct(0);
+  }
+}
+
+// ------------------------------------------------------------------------------------------------- estimates
+
+TEST(PassTimes, AreALineThroughWhatWasSeen) {
+  PassTimes times;
+  EXPECT_EQ(times.seconds(1), 0);
+  for (int i = 0; i < 300; ++i) times.observe(1 + i % 4, 10 + 2 * (1 + i % 4));
+  EXPECT_NEAR(times.seconds(2), 14, 0.2);
+  EXPECT_NEAR(times.seconds(100), 210, 10);
+}
+
+TEST(PassTimes, KnowTheStepsOfTheTrueCurve) {
+  PassTimes times;
+  const auto curve = [](int rows) { return rows <= 4 ? 10.0 : 18.0; };
+  for (int i = 0; i < 400; ++i) times.observe(1 + i % 8, curve(1 + i % 8));
+  for (int rows = 1; rows <= 8; ++rows) EXPECT_NEAR(times.seconds(rows), curve(rows), 0.5) << rows;
+}
+
+TEST(PassTimes, APassThatWasDisturbedCountsLittle) {
+  PassTimes times;
+  for (int i = 0; i < 100; ++i) times.observe(1 + i % 4, 10);
+  times.observe(3, 1000);
+  EXPECT_LT(times.seconds(3), 11);
+}
+
+TEST(AcceptanceChance, DependsOnWhatHappenedLately) {
+  // Drafts are right in runs of 10, and wrong in runs of 10.
+  AcceptanceChance chance;
+  Streak streak;
+  for (int i = 0; i < 2000; ++i) {
+    const bool accepted = i / 10 % 2 == 0;
+    chance.observe(streak, accepted);
+    streak = streak.after(accepted);
+  }
+  const auto behind = [&](int accepted, int rejected) {
+    Streak s;
+    for (int i = 0; i < accepted; ++i) s = s.after(true);
+    for (int i = 0; i < rejected; ++i) s = s.after(false);
+    return chance.of_draft_behind(s);
+  };
+  EXPECT_GT(behind(3, 0), 0.95);
+  EXPECT_LT(behind(3, 3), 0.05);
+}
+
+}  // namespace
+}  // namespace pipespec::decoding
