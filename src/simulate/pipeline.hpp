@@ -23,7 +23,7 @@ using Compute = std::function<void(const decoding::Pass& pass, std::span<Token> 
 /// A stage's computation and its time.
 struct StageModel {
   StepTimes times;
-  Compute compute;                       ///< of a stage with a model
+  Compute compute = nullptr;             ///< of a stage with a model
   decoding::Drafter* drafter = nullptr;  ///< of stage 0 without one
   Lenience lenience = Lenience::strict;
 };
