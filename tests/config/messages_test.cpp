@@ -155,7 +155,7 @@ TEST(ConfigMessages, say_where_what_why_and_what_to_do) {
        "run.yaml:3: stages.0.lenience: does not fit here (a stage without a model checks no drafts): remove it"},
       {"- {name: ngram, drafter: prompt_lookup}\n",
        "- {name: ngram, drafter: prompt_lookup}\n  - {name: draft, model: m, lenience: mild}\n",
-       "run.yaml:4: stages.1.lenience: 'mild' is not one of strict, trust, adaptive: correct it"},
+       "run.yaml:4: stages.1.lenience: unknown value 'mild' (there are strict, trust, adaptive): use one of these"},
       {"- {name: ngram, drafter: prompt_lookup}\n", "- {name: draft, model: m, lenience: trust}\n",
        "run.yaml:3: stages.0.lenience: does not fit here (the first stage has no drafts to check): remove it"},
       // what this version does not have
