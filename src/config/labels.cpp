@@ -41,6 +41,7 @@ void fill_in_labels(std::vector<ExperimentConfig>& experiments, const std::vecto
       });
       if (alike == 1) break;
     }
+    if (label.size() > longest_label) label = fmt::format("{} #{}", name(experiment.strategy), labels.size() + 1);
     labels.push_back(std::move(label));
   }
   for (std::size_t i = 0; i < experiments.size(); ++i) experiments[i].label = std::move(labels[i]);

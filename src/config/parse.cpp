@@ -344,9 +344,9 @@ ExperimentConfig read_experiment(const Reader& reader, const std::vector<StageCo
   read_integer(reader, "sequences_in_flight", 1, max_sequences, experiment.sequences_in_flight);
   if (const auto label = reader.find("label")) {
     experiment.label = label->text();
-    if (experiment.label.size() > 60 || experiment.label != printable(experiment.label))
-      label->fail("'{}' is no label (one line of at most 60 bytes is expected): shorten it",
-                  printable(experiment.label));
+    if (experiment.label.size() > longest_label || experiment.label != printable(experiment.label))
+      label->fail("'{}' is no label (one line of at most {} bytes is expected): shorten it",
+                  printable(experiment.label), longest_label);
   }
   return experiment;
 }

@@ -221,6 +221,17 @@ experiments:
   EXPECT_EQ(config.experiments[2].label, "pipespec ngram+t window 16 ahead 64 lookahead 4");
 }
 
+TEST(RunConfig, labels_fit_a_configuration_that_is_read_again) {
+  const RunConfig config = parse_text(R"(
+name: long
+stages: [{name: first_of_long_names, drafter: prompt_lookup}, {name: second_of_long_names, model: m}]
+tasks: [{preset: jsonl, file: f}]
+experiments: [{strategy: pipespec, window: 6}, {strategy: pipespec, window: 8}]
+)");
+  EXPECT_EQ(config.experiments[1].label, "pipespec #2");
+  EXPECT_EQ(parse_text(to_yaml(config)).experiments[1].label, "pipespec #2");
+}
+
 TEST(RunConfig, several_lookup_drafters_serve_different_chains) {
   const RunConfig config = parse_text(R"(
 name: two
