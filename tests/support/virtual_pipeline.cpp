@@ -146,7 +146,8 @@ void VirtualPipeline::complete(int index) {
   for (std::size_t i = 0; i < work.size(); ++i) {
     const SequenceId sequence = sequence_of(work[i]);
     std::vector<Token> drafts;
-    if (const SequenceState* state = node.stage.find(sequence)) drafts.assign(state->drafts().begin(), state->drafts().end());
+    if (const SequenceState* state = node.stage.find(sequence))
+      drafts.assign(state->drafts().begin(), state->drafts().end());
     const auto result = std::visit([&](const auto& w) { return node.stage.complete(w, results[i]); }, work[i]);
     node.checker.check_completed(node.stage, work[i], result);
     if (std::holds_alternative<Pass>(work[i])) check_appended(index, sequence, drafts, result.appended);
