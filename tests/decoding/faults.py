@@ -226,8 +226,6 @@ FAULTS = [
           "is_overruled_ = false;\n", ""),
     state("what the target has not confirmed is judged",
           "verdicts_.settle(view().first(std::min(confirmed_, length())));", "verdicts_.settle(view());"),
-    state("a run of drafts outlives its correction",
-          "verdicts_.run_ends();\n  silent_at_", "silent_at_"),
     Fault("what a rollback decides is forgotten with what lies behind it", "verdicts.cpp",
           "return dispute.position > position;", "return dispute.position >= position;"),
     Fault("the draft and the own token are mixed up", "verdicts.cpp",
