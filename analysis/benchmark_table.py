@@ -53,15 +53,16 @@ def prompt_table(report):
 
 
 def context_table(report):
-    table = ["| a token at context 4,096 | pipespec | of one at 128 | llama.cpp | of one at 128 |", "|---|---|---|---|---|"]
-    entries = {(e["threads"], e["context"]): e for e in report["passes"] if e["part"] == "context"}
-    for threads in sorted({t for t, _ in entries}):
-        far, near = entries[threads, 4096], entries[threads, 128]
+    table = ["| a token at context 4,096 | cache | pipespec | of one at 128 | llama.cpp | of one at 128 |",
+             "|---|---|---|---|---|---|"]
+    entries = {(e["threads"], e["kv_cache"], e["context"]): e for e in report["passes"] if e["part"] == "context"}
+    for threads, kv_cache in sorted({place[:2] for place in entries}):
+        far, near = entries[threads, kv_cache, 4096], entries[threads, kv_cache, 128]
         cells = []
         for program in ("pipespec", "llama_cpp"):
             cells.append(f"{median(far[program]) * 1e3:.2f} ms")
             cells.append(f"{median(a / b for a, b in zip(far[program], near[program])):.2f}x")
-        table.append(f"| {threads} thread{'s' if threads > 1 else ''} | " + " | ".join(cells) + " |")
+        table.append(f"| {threads} thread{'s' if threads > 1 else ''} | {kv_cache} | " + " | ".join(cells) + " |")
     return table
 
 

@@ -11,7 +11,8 @@ if(PIPESPEC_SANITIZE)
   # -O1: a sanitizer's checks around fully inlined vector code take the compiler minutes a file. Its instrumentation makes
   # GCC 12 see uninitialised values in the standard library's <regex>, where there are none.
   target_compile_options(pipespec_flags INTERFACE -fsanitize=${PIPESPEC_SANITIZE} -fno-omit-frame-pointer
-                         -fno-sanitize-recover=all -O1 -g1 -Wno-maybe-uninitialized)
+                         -fno-sanitize-recover=all -O1 -g1
+                         $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
   target_link_options(pipespec_flags INTERFACE -fsanitize=${PIPESPEC_SANITIZE})
 endif()
 

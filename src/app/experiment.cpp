@@ -47,6 +47,7 @@ SequenceId run_experiment(const Participant& participant, int index, pipeline::S
   parts.options = chain_options(experiment, participant.end_tokens);
   parts.options.index.value = static_cast<int>(place - experiment.stages.begin());
   parts.options.has_model = job.stage().drafter == config::DrafterKind::model;
+  parts.options.lenience = config::lenience_at(job.config, experiment, parts.options.index.value);
   for (const int stage : experiment.stages) parts.leaders.push_back(job.topology.leader({stage}, job.place.replica));
   parts.channel = &participant.channel;
   parts.clock = &participant.clock;

@@ -25,7 +25,7 @@ struct Participant {
   bool checks_invariants = false;  ///< of the protocol, at every event
 };
 
-/// What the stages of an experiment's chain have in common; `index` and `has_model` are each stage's own.
+/// What the stages of an experiment's chain have in common; `index`, `has_model` and `lenience` are each stage's own.
 decoding::StageOptions chain_options(const config::ExperimentConfig& experiment, std::vector<Token> end_tokens);
 
 /// The channel between the leaders of all stages of this rank's replica; of a rank that leads none it has no peers.

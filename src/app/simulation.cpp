@@ -102,8 +102,10 @@ simulate::Summary Simulation::run(const config::ExperimentConfig& experiment, st
                         .options = chain_options(experiment, {SyntheticText::end_token}),
                         .latency = latency_,
                         .sequences_in_flight = config_.sequences_in_flight};
-  for (const int stage : experiment.stages) {
-    simulate::StageModel model{assumptions_[stage].times, nullptr, nullptr};
+  for (std::size_t place = 0; place < experiment.stages.size(); ++place) {
+    const int stage = experiment.stages[place];
+    simulate::StageModel model{.times = assumptions_[stage].times,
+                               .lenience = config::lenience_at(config_, experiment, static_cast<int>(place))};
     if (config_.stages[stage].drafter == config::DrafterKind::prompt_lookup) {
       drafters.push_back(make_drafter(config_.stages[stage]));
       model.drafter = drafters.back().get();

@@ -18,6 +18,8 @@ inline constexpr Choice<KvCache> kv_cache_choices[] = {
     {"auto", KvCache::automatic}, {"int8", KvCache::int8}, {"f16", KvCache::f16}, {"f32", KvCache::f32}};
 inline constexpr Choice<Chat> chat_choices[] = {
     {"auto", Chat::automatic}, {"chatml", Chat::chatml}, {"llama-2", Chat::llama2}, {"llama-3", Chat::llama3}};
+inline constexpr Choice<Lenience> lenience_choices[] = {
+    {"strict", Lenience::strict}, {"trust", Lenience::trust}, {"adaptive", Lenience::adaptive}};
 inline constexpr Choice<Strategy> strategy_choices[] = {{"autoregressive", Strategy::autoregressive},
                                                         {"speculative", Strategy::speculative},
                                                         {"pipespec", Strategy::pipespec}};

@@ -115,7 +115,8 @@ SyntheticConfig read_synthetic(const Reader& reader) {
 /// `models` is the folder that a relative path of a model counts from; empty: the working directory.
 StageConfig read_stage(const Reader& reader, const std::filesystem::path& models) {
   reader.require_keys({"name", "drafter", "synthetic", "model", "layers", "draft_vocabulary", "tensor_parallel",
-                       "weights", "kv_cache", "threads", "context", "min_match", "max_match", "max_tokens"});
+                       "weights", "kv_cache", "threads", "context", "lenience", "min_match", "max_match",
+                       "max_tokens"});
   StageConfig stage;
   stage.where = reader.where();
   stage.name = reader.at("name", "a stage is called by its name").word();
@@ -140,6 +141,22 @@ StageConfig read_stage(const Reader& reader, const std::filesystem::path& models
   read_integer_or_auto(reader, "threads", 1, max_rows, stage.threads);
   read_integer_or_auto(reader, "context", 2, max_positions, stage.context);
   return stage;
+}
+
+/// Lenient are the stages that check another's drafts and whose own are checked.
+void read_lenience(const std::vector<Reader>& items, std::vector<StageConfig>& stages) {
+  for (std::size_t s = 0; s < stages.size(); ++s) {
+    const auto lenience = items[s].find("lenience");
+    const bool is_lookup = stages[s].drafter == DrafterKind::prompt_lookup;
+    if (s > 0 && s + 1 < stages.size() && !is_lookup) {
+      stages[s].lenience = lenience ? lenience->choice(lenience_choices) : Lenience::adaptive;
+    } else if (lenience) {
+      lenience->fail("does not fit here ({}): remove it", s + 1 == stages.size()
+                                                              ? "the last stage is the target, whose word is final"
+                                                          : is_lookup ? "a stage without a model checks no drafts"
+                                                                      : "the first stage has no drafts to check");
+    }
+  }
 }
 
 /// The vocabulary of a synthetic target is no other model's, so it is drafted for by stages like itself.
@@ -171,6 +188,7 @@ std::vector<StageConfig> read_stages(const Reader& list, const std::filesystem::
         "the last stage has no model (it is the target, which decides every token): end the list with a model");
   if (const auto draft = items.back().find("draft_vocabulary"))
     draft->fail("does not fit here (the last stage is the target, which decides among all tokens): remove it");
+  read_lenience(items, stages);
   check_synthetic_target(items, stages);
   return stages;
 }

@@ -58,7 +58,9 @@ std::string to_yaml(const SyntheticConfig& synthetic) {
 }
 
 std::string to_yaml(const StageConfig& stage) {
-  if (stage.synthetic) return fmt::format("{{name: {}, synthetic: {}}}", scalar(stage.name), to_yaml(*stage.synthetic));
+  const std::string lenience = stage.lenience ? fmt::format(", lenience: {}", name(*stage.lenience)) : "";
+  if (stage.synthetic)
+    return fmt::format("{{name: {}, synthetic: {}{}}}", scalar(stage.name), to_yaml(*stage.synthetic), lenience);
   std::string out = fmt::format("{{name: {}, drafter: {}", scalar(stage.name), name(stage.drafter));
   if (stage.drafter == DrafterKind::prompt_lookup)
     return out + fmt::format(", min_match: {}, max_match: {}, max_tokens: {}}}", stage.lookup.min_match,
@@ -67,9 +69,9 @@ std::string to_yaml(const StageConfig& stage) {
   if (stage.layers) out += fmt::format(", layers: [{}]", fmt::join(*stage.layers, ", "));
   if (const auto& draft = stage.draft_vocabulary)
     out += fmt::format(", draft_vocabulary: {}", draft->first > 0 ? std::to_string(draft->first) : scalar(draft->file));
-  return out + fmt::format(", tensor_parallel: {}, weights: {}, kv_cache: {}, threads: {}, context: {}}}",
+  return out + fmt::format(", tensor_parallel: {}, weights: {}, kv_cache: {}, threads: {}, context: {}{}}}",
                            stage.tensor_parallel, name(stage.weights), name(stage.kv_cache),
-                           number_or_auto(stage.threads), number_or_auto(stage.context));
+                           number_or_auto(stage.threads), number_or_auto(stage.context), lenience);
 }
 
 std::string to_yaml(const TaskConfig& task) {
@@ -134,6 +136,12 @@ std::vector<std::string> stage_names(const RunConfig& config, const ExperimentCo
   return names;
 }
 
+Lenience lenience_at(const RunConfig& config, const ExperimentConfig& experiment, int place) {
+  const auto last = static_cast<int>(experiment.stages.size()) - 1;
+  if (place == 0 || place == last) return Lenience::strict;
+  return config.stages.at(static_cast<std::size_t>(experiment.stages[place])).lenience.value();
+}
+
 std::string_view name(Backend value) {
   return word(backend_choices, value);
 }
@@ -151,6 +159,9 @@ std::string_view name(Chat value) {
 }
 std::string_view name(Strategy value) {
   return word(strategy_choices, value);
+}
+std::string_view name(Lenience value) {
+  return word(lenience_choices, value);
 }
 
 }  // namespace pipespec::config

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/lenience.hpp"
 #include "core/sampling.hpp"
 
 namespace pipespec::config {
@@ -60,6 +61,7 @@ struct StageConfig {
   KvCache kv_cache = KvCache::automatic;  ///< f32 beside f32 weights, else f16
   int threads = 0;                        ///< per rank; 0: as many as the machine has to give
   int context = 0;                        ///< positions of the KV cache; 0: what the samples need, at most the model's
+  std::optional<Lenience> lenience;       ///< of a stage that stands for a model and is neither first nor last
   PromptLookupConfig lookup;              ///< of a prompt_lookup drafter
   std::string where;
 
@@ -142,11 +144,15 @@ int most_sequences_in_flight(const RunConfig& config);
 /// "ngram", "draft", "target": the names of an experiment's chain.
 std::vector<std::string> stage_names(const RunConfig& config, const ExperimentConfig& experiment);
 
+/// Who wins at a place of an experiment's chain: the ends are strict.
+Lenience lenience_at(const RunConfig& config, const ExperimentConfig& experiment, int place);
+
 std::string_view name(Backend value);
 std::string_view name(DrafterKind value);
 std::string_view name(Weights value);
 std::string_view name(KvCache value);
 std::string_view name(Chat value);
 std::string_view name(Strategy value);
+std::string_view name(Lenience value);
 
 }  // namespace pipespec::config

@@ -32,6 +32,7 @@ void InvariantChecker::check(const StageOptions& options, const SequenceState& s
   check_drafts(options, state);
   check_links(options, state);
   check_cache(state, seen);
+  check_disputes(state);
   check_history(options, state, seen);
   check_statistics(state.statistics());
 }
@@ -78,6 +79,14 @@ void InvariantChecker::check_cache(const SequenceState& state, Seen& seen) const
   require(length < std::ssize(view), "KV truth: the last token of the view is still to be computed");
   require(length <= std::ssize(seen.cached) && std::equal(view.begin(), view.begin() + length, seen.cached.begin()),
           "KV truth: the cache holds the view's tokens below kv_length");
+}
+
+void InvariantChecker::check_disputes(const SequenceState& state) const {
+  const auto disputes = state.verdicts().disputes();
+  const auto is_out_of_order = [](const auto& a, const auto& b) { return a.position >= b.position; };
+  require(std::ranges::adjacent_find(disputes, is_out_of_order) == disputes.end() &&
+              (disputes.empty() || disputes.back().position < state.length()),
+          "lenience: what the target has to decide is of the view");
 }
 
 void InvariantChecker::check_history(const StageOptions& options, const SequenceState& state, Seen& seen) const {

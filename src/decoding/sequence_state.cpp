@@ -8,7 +8,7 @@
 
 namespace pipespec::decoding {
 
-SequenceState::SequenceState(std::shared_ptr<const StageOptions> options, const Start& start)
+SequenceState::SequenceState(std::shared_ptr<const StageOptions> options, const Start& start, Verdicts verdicts)
     : options_(std::move(options)),
       sequence_(start.sequence),
       prompt_length_(static_cast<Position>(start.prompt.size())),
@@ -19,7 +19,8 @@ SequenceState::SequenceState(std::shared_ptr<const StageOptions> options, const 
       sent_(prompt_length_),
       acknowledged_(prompt_length_),
       confirmed_(prompt_length_),
-      reported_confirmed_(prompt_length_) {
+      reported_confirmed_(prompt_length_),
+      verdicts_(std::move(verdicts)) {
   expect(prompt_length_ > 0, "a prompt has at least one token");
   expect(max_length_ > prompt_length_, "a sequence has room for at least one token");
   if (is_synchronous() && options_->is_first()) grant_turn(prompt_length_);
@@ -61,6 +62,8 @@ void SequenceState::receive(const Correction& message) {
   raise_confirmed(message.confirmed);
   if (first < end) adopt(first, tokens.subspan(first - message.position));
   sent_ = end;  // where nothing differed, the rest of the view is sent again in the new epoch: no work is lost
+  is_overruled_ = false;
+  settle_disputes();
   flush();
 }
 
@@ -69,13 +72,15 @@ void SequenceState::receive(const Progress& message) {
   const auto end = message.position + static_cast<Position>(tokens.size());
   acknowledged_ = end;
   raise_confirmed(message.confirmed);
-  if (message.position <= length() && length() < end) {
-    const auto known = static_cast<std::size_t>(length() - message.position);
-    // A difference below the end of the view needs no action here: the stage above corrects it when it sees our tokens.
-    if (std::equal(tokens.begin(), tokens.begin() + known, view_.begin() + message.position)) {
-      adopt(length(), tokens.subspan(known));
-    }
+  expect(message.position <= length(), "progress is told from inside the view");
+  const auto known = std::min<std::size_t>(tokens.size(), length() - message.position);
+  if (!std::equal(tokens.begin(), tokens.begin() + known, view_.begin() + message.position)) {
+    // No action here: the stage above corrects the difference when it sees our tokens. Only who learns has to know.
+    is_overruled_ = options_->lenience == Lenience::adaptive;
+  } else if (known < tokens.size()) {
+    adopt(length(), tokens.subspan(known));
   }
+  settle_disputes();
   flush();
 }
 
@@ -136,10 +141,10 @@ StepResult SequenceState::complete(const Pass& pass, std::span<const Token> outp
   StepResult result;
   result.void_ = pass.outputs > 0 && !is_known;
   if (is_known) {
-    // Each own token decides whether the row after it, a draft, was computed from the right text. No draft of a pass is
-    // an end token or stands at the limit.
+    // Each token decides whether the row after it, a draft, was computed from the right text. No draft of a pass is an
+    // end token or stands at the limit.
     for (;; ++kept) {
-      result.appended.push_back(outputs[kept - 1 - first_output]);
+      result.appended.push_back(decide(result.appended.size(), outputs[kept - 1 - first_output]));
       if (kept == rows || pass.tokens[kept] != result.appended.back()) break;
     }
   }
@@ -176,6 +181,29 @@ StepResult SequenceState::complete(const Proposal& proposal, std::span<const Tok
   }
   flush();
   return result;
+}
+
+/// The token to append behind the view and `next` more: the model's own, or the draft that waits for this place.
+Token SequenceState::decide(std::size_t next, Token own) {
+  if (options_->lenience == Lenience::strict) return own;
+  if (next >= draft_.size()) {
+    if (next == 0) verdicts_.run_ends();  // the bonus token behind good drafts leaves them good
+    return own;
+  }
+  const Token draft = draft_[next];
+  bool stands = draft == own;
+  if (!stands) {
+    stands = options_->lenience == Lenience::trust || verdicts_.favour_draft();
+    if (options_->lenience == Lenience::adaptive) verdicts_.differ(length() + static_cast<Position>(next), draft, own);
+  }
+  if (stands) verdicts_.draft_stands();
+  return stands ? draft : own;
+}
+
+/// The view below `confirmed` is the target's where no correction is on its way.
+void SequenceState::settle_disputes() {
+  if (is_overruled_) return;
+  verdicts_.settle(view().first(std::min(confirmed_, length())));
 }
 
 bool SequenceState::is_end_token(Token token) const {
@@ -238,6 +266,7 @@ void SequenceState::adopt(Position from, std::span<const Token> tokens) {
   is_outdated_ = true;
   is_exhausted_ = false;
   kv_length_ = std::min(kv_length_, from);
+  if (is_rollback) verdicts_.cut(from);
   if (options_->is_first()) return;
   if (is_rollback) {
     // What the stage below was told past its own stream may lie beyond a difference that is still on its way up.
@@ -258,6 +287,7 @@ void SequenceState::send_correction(Position from) {
   outgoing_.push_back(
       {options_->below(), Correction{sequence_, epoch_in_, from, confirmed(), {view_.begin() + from, view_.end()}}});
   draft_.clear();
+  verdicts_.run_ends();
   silent_at_ = -1;
   received_ = reported_ = length();
   reported_confirmed_ = confirmed();
@@ -322,7 +352,8 @@ std::uint64_t SequenceState::digest() const {
         epoch_out_, sent_, acknowledged_, confirmed_, reported_confirmed_, round_}) {
     digest.add(number);
   }
-  for (const bool flag : {outstanding_, is_outdated_, is_exhausted_, turn_, stepped_}) digest.add(flag);
+  for (const bool flag : {outstanding_, is_outdated_, is_exhausted_, is_overruled_, turn_, stepped_}) digest.add(flag);
+  verdicts_.add_to(digest);
   return digest.value();
 }
 

@@ -7,9 +7,11 @@
 #include <span>
 #include <vector>
 
+#include "core/lenience.hpp"
 #include "core/trace.hpp"
 #include "core/types.hpp"
 #include "decoding/message.hpp"
+#include "decoding/verdicts.hpp"
 #include "decoding/work.hpp"
 
 namespace pipespec::decoding {
@@ -31,6 +33,7 @@ struct StageOptions {
   int max_ahead = 64;     ///< a stage pauses when its view is this far past the length known of the stage above
   int lookahead = 8;      ///< synchronous: tokens that stage 0 drafts a round
   bool has_model = true;  ///< false: stage 0 proposes tokens without a forward pass
+  Lenience lenience = Lenience::strict;  ///< of a stage that has one below and one above; the ends are strict
   std::vector<Token> end_tokens;
 
   bool is_first() const { return index.value == 0; }
@@ -51,8 +54,8 @@ struct StageOptions {
 ///  - sent_ ≤ view length, and pipelined ≤ acknowledged + max_ahead + window: so many drafts a stage keeps at the most.
 class SequenceState {
  public:
-  /// Begins with the prompt as view.
-  SequenceState(std::shared_ptr<const StageOptions> options, const Start& start);
+  /// Begins with the prompt as view. `verdicts`: what an adaptive stage has learned from earlier sequences.
+  SequenceState(std::shared_ptr<const StageOptions> options, const Start& start, Verdicts verdicts = {});
 
   /// The model's cache already holds the first `positions` tokens of the prompt, from a sequence that began alike.
   /// Before any work; the last token of the prompt is computed in any case.
@@ -87,6 +90,7 @@ class SequenceState {
   Epoch epoch_in() const { return epoch_in_; }
   Epoch epoch_out() const { return epoch_out_; }
   const LinkStatistics& statistics() const { return statistics_; }
+  const Verdicts& verdicts() const { return verdicts_; }
 
   /// Hash of all that the future depends on: states with the same digest behave alike.
   std::uint64_t digest() const;
@@ -104,9 +108,11 @@ class SequenceState {
   int room() const;
   int drafts_to_check() const;
   Pass next_pass(const StepLimits& size) const;
+  Token decide(std::size_t next, Token own);
   void adopt(Position from, std::span<const Token> tokens);
   void send_correction(Position from);
   void raise_confirmed(Position confirmed);
+  void settle_disputes();
   void grant_turn(Position round);
   void flush_up();
   void flush_down();
@@ -134,12 +140,14 @@ class SequenceState {
   Position acknowledged_;    // last length known of the stage above
   Position confirmed_;       // leading tokens known to be the target's
   Position reported_confirmed_;
+  bool is_overruled_ = false;  // the stage above has another text than the view, and its correction is on the way
 
   // Synchronous schedule.
   Position round_ = 0;    // confirmed length on which the present round builds
   bool turn_ = false;     // this stage may step
   bool stepped_ = false;  // and has done so in this turn
 
+  Verdicts verdicts_;
   std::vector<Outgoing> outgoing_;
   LinkStatistics statistics_;
 };

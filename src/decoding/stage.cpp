@@ -23,6 +23,8 @@ Stage::Stage(StageOptions options, SequenceId newest)
   expect(options_->max_rows >= 2, "a pass has a row for a text and one for a prompt");
   expect(options_->has_model || (options_->is_first() && !options_->is_target()),
          "only stage 0 drafts without a model");
+  expect(options_->lenience == Lenience::strict || (!options_->is_first() && !options_->is_target()),
+         "only a stage between two others is lenient");
   if (!options_->is_first()) open_peers_.insert(options_->below());
   if (!options_->is_target()) {
     open_peers_.insert(options_->above());
@@ -59,7 +61,7 @@ void Stage::reuse(SequenceId sequence, Position positions) {
 void Stage::begin(const Start& start) {
   expect(newest_ < start.sequence, "sequences are started in the order of their ids");
   newest_ = start.sequence;
-  sequences_.try_emplace(start.sequence, options_, start);
+  sequences_.try_emplace(start.sequence, options_, start, verdicts_);
   if (const auto waiting = early_.extract(start.sequence)) {
     for (const auto& [from, message] : waiting.mapped()) receive(from, message);
   }
@@ -68,6 +70,7 @@ void Stage::begin(const Start& start) {
 void Stage::end(SequenceId sequence) {
   const auto entry = sequences_.find(sequence);
   ended_.push_back({sequence, entry->second.statistics()});
+  verdicts_ = entry->second.verdicts().for_next_sequence();
   sequences_.erase(entry);
 }
 
@@ -232,6 +235,7 @@ std::uint64_t Stage::digest() const {
   for (const std::int64_t number : {newest_.value, served_.value, static_cast<std::int32_t>(shutting_down_)}) {
     digest.add(number);
   }
+  verdicts_.add_to(digest);
   return digest.value();
 }
 

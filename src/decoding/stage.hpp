@@ -123,6 +123,7 @@ class Stage {
   std::map<SequenceId, std::vector<std::pair<StageIndex, Message>>> early_;
   std::set<StageIndex> open_peers_;  // stages whose last message has not arrived
   bool shutting_down_ = false;
+  Verdicts verdicts_;  // of the sequence that has ended last, for those to come
 };
 
 }  // namespace pipespec::decoding

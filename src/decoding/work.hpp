@@ -53,7 +53,7 @@ inline SequenceId sequence_of(const Work& work) {
 /// What a completed pass or proposal did to the stage's view.
 struct StepResult {
   std::vector<Token> appended;           ///< tokens appended to the view
-  int accepted = 0;                      ///< drafts of the pass that equalled the stage's own tokens
+  int accepted = 0;                      ///< drafts of the pass that stand: the stage's own tokens, or kept by lenience
   int wasted = 0;                        ///< rows of the pass that were discarded
   bool void_ = false;                    ///< a correction that arrived meanwhile had changed the text under the pass
   std::optional<FinishReason> finished;  ///< only at the target: the sequence ended with this step

@@ -28,29 +28,30 @@ HWY_BEFORE_NAMESPACE();
 #endif
 namespace pipespec::ops::HWY_NAMESPACE {
 
-/// Rounds 32 values of query i to 15 bits, as the sum of two rows of 8-bit codes:
-///     x ≈ scale[2i]·codes[2i] + scale[2i + 1]·codes[2i + 1], scale[2i] = 128·scale[2i + 1] = max|x|/127.
-HWY_INLINE void round_to_two_rows(const Lanes& low, const Lanes& high, int i, ActivationBlock& block) {
+/// Rounds 32·blocks values x of query i to integers of 15 bits in units of `scale[2i + 1]` = max|x|/(127·128), the same
+/// in all blocks. An integer is 128 times a coarse code of 8 bits, in row 2i, and a fine one, in row 2i + 1.
+HWY_INLINE void round_to_two_rows(const Lanes* x, int blocks, int i, ActivationBlock* to) {
   constexpr float most = 127 * 128;
-  const float largest = max_of_lanes(max(abs(low), abs(high)));
-  const Part inverse =
-      hn::Set(FloatTag(), largest < 1e-30f ? 0.0f : most / largest);  // the reciprocal of less may overflow
-  IntPart coarse_sums = hn::Zero(IntTag()), fine_sums = hn::Zero(IntTag());
-  PIPESPEC_UNROLL
-  for (int p = 0; p < 2 * parts; ++p) {
-    const Part x = p < parts ? low.part[p] : high.part[p - parts];
-    const IntPart nearest = nearest_part(hn::Mul(x, inverse));
-    const IntPart coarse = hn::ShiftRight<7>(hn::Add(nearest, hn::Set(IntTag(), 64)));
-    const IntPart fine = hn::Sub(nearest, hn::ShiftLeft<7>(coarse));
-    store_bytes(coarse, block.codes[2 * i] + p * part_lanes);
-    store_bytes(fine, block.codes[2 * i + 1] + p * part_lanes);
-    coarse_sums = hn::Add(coarse_sums, coarse);
-    fine_sums = hn::Add(fine_sums, fine);
+  Lanes largest = zero();
+  for (int v = 0; v < 2 * blocks; ++v) largest = max(largest, abs(x[v]));
+  const float size = max_of_lanes(largest);
+  const Part inverse = hn::Set(FloatTag(), size < 1e-30f ? 0.0f : most / size);  // the reciprocal of less may overflow
+  for (int b = 0; b < blocks; ++b) {
+    IntPart coarse_sums = hn::Zero(IntTag()), fine_sums = hn::Zero(IntTag());
+    PIPESPEC_UNROLL
+    for (int p = 0; p < 2 * parts; ++p) {
+      const IntPart nearest = nearest_part(hn::Mul(x[2 * b + p / parts].part[p % parts], inverse));
+      const IntPart coarse = hn::ShiftRight<7>(hn::Add(nearest, hn::Set(IntTag(), 64)));
+      const IntPart fine = hn::Sub(nearest, hn::ShiftLeft<7>(coarse));
+      store_bytes(coarse, to[b].codes[2 * i] + p * part_lanes);
+      store_bytes(fine, to[b].codes[2 * i + 1] + p * part_lanes);
+      coarse_sums = hn::Add(coarse_sums, coarse);
+      fine_sums = hn::Add(fine_sums, fine);
+    }
+    to[b].scale[2 * i + 1] = size / most;
+    to[b].negative_sum[2 * i] = -hn::GetLane(hn::SumOfLanes(IntTag(), coarse_sums));
+    to[b].negative_sum[2 * i + 1] = -hn::GetLane(hn::SumOfLanes(IntTag(), fine_sums));
   }
-  block.scale[2 * i] = largest / 127;
-  block.scale[2 * i + 1] = largest / most;
-  block.negative_sum[2 * i] = -hn::GetLane(hn::SumOfLanes(IntTag(), coarse_sums));
-  block.negative_sum[2 * i + 1] = -hn::GetLane(hn::SumOfLanes(IntTag(), fine_sums));
 }
 
 /// Rounds the queries of the groups [begin, end), numbered kv head·groups + group.
@@ -61,27 +62,29 @@ void round_queries(const AttentionJob& job, std::int64_t begin, std::int64_t end
     for (int i = 0; i < std::min(queries_of_tiles, job.queries() - first); ++i) {
       const float* q = job.query(kv_head, first + i);
       for (int d = 0; d < head_dim; d += 32) {
-        const Lanes high = d + 16 < head_dim ? load_first(q + d + 16, head_dim - d - 16) : zero();
-        round_to_two_rows(load_first(q + d, head_dim - d), high, i, job.rounded_queries(at)[d / 32]);
+        const Lanes x[2] = {load_first(q + d, head_dim - d),
+                            d + 16 < head_dim ? load_first(q + d + 16, head_dim - d - 16) : zero()};
+        round_to_two_rows(x, 1, i, job.rounded_queries(at) + d / 32);
       }
     }
   }
 }
 
-/// Adds the products of a tile to the two sums of every query, and asks for what the next splits will read.
+/// Part `part` of the products of a tile with every query, in its units: exact. Asks for what the next splits will
+/// read.
 template <int count>
-HWY_INLINE void add_tile(const std::uint8_t* HWY_RESTRICT codes, const std::uint16_t* scales,
-                         const ActivationBlock& rounded, Lanes (&sums)[2 * count]) {
-  prefetch(codes + prefetch_distance, KvTileLayout::tile_bytes);
-  add_block<WeightType::q8_0>(codes, {scales, nullptr, nullptr}, rounded, sums);
+HWY_INLINE void tile_products(const std::uint8_t* HWY_RESTRICT codes, const ActivationBlock& rounded, int part,
+                              IntPart (&products)[count]) {
+  if (part == 0) prefetch(codes + prefetch_distance, KvTileLayout::tile_bytes);
+  IntPart dots[2 * count];
+  block_dots<WeightType::q8_0>(codes, rounded, 0, part, dots);
+  PIPESPEC_UNROLL
+  for (int i = 0; i < count; ++i) products[i] = hn::Add(hn::ShiftLeft<7>(dots[2 * i]), dots[2 * i + 1]);
 }
 
 /// Attention of `count` queries of a kv head, from `first` on, to one split.
 template <int count>
 void attend_tiles(const AttentionJob& job, std::int64_t kv_head, std::int64_t split, std::int64_t first) {
-  static constexpr std::uint16_t one = 0x3C00;  // as f16
-  static constexpr std::uint16_t ones[16] = {one, one, one, one, one, one, one, one,
-                                             one, one, one, one, one, one, one, one};
   constexpr std::int64_t tiles = split_positions / 16, blocks = split_positions / 32;
   const KvTileLayout layout(job.cache);
   const auto* bytes = reinterpret_cast<const std::uint8_t*>(job.cache.data);
@@ -97,36 +100,51 @@ void attend_tiles(const AttentionJob& job, std::int64_t kv_head, std::int64_t sp
   const int most = visible[count - 1];
 
   for (int t = 0; t * 16 < most; ++t) {
-    Lanes sums[2 * count];
-    for (auto& sum : sums) sum = zero();
     const std::int64_t tile = split * tiles + t;
-    for (std::int64_t b = 0; b < layout.key_blocks; ++b)
-      add_tile<count>(bytes + layout.key_codes(kv_head, tile, b), halves(layout.key_scales(kv_head, tile, b)),
-                      rounded[b], sums);
-    for (int i = 0; i < count; ++i)
-      store(mul(add(sums[2 * i], sums[2 * i + 1]), broadcast(job.scale)), weight[i] + t * 16);
+    Lanes scores[count];
+    for (auto& score : scores) score = zero();
+    for (std::int64_t b = 0; b < layout.key_blocks; ++b) {
+      const std::uint16_t* scales = halves(layout.key_scales(kv_head, tile, b));
+      for (int p = 0; p < parts; ++p) {
+        IntPart products[count];
+        tile_products(bytes + layout.key_codes(kv_head, tile, b), rounded[b], p, products);
+        const Part scale = half_part(scales, p);
+        for (int i = 0; i < count; ++i)
+          scores[i].part[p] =
+              fma_part(hn::ConvertTo(FloatTag(), products[i]),
+                       hn::Mul(scale, hn::Set(FloatTag(), rounded[b].scale[2 * i + 1])), scores[i].part[p]);
+      }
+    }
+    for (int i = 0; i < count; ++i) store(mul(scores[i], broadcast(job.scale)), weight[i] + t * 16);
   }
 
+  // The scale of a value belongs to its position, so its weight takes it over.
   const int used_blocks = (most + 31) / 32;
   ActivationBlock weights[blocks];
   for (int i = 0; i < count; ++i) {
     soften(weight[i], visible[i], result[i]);
-    for (int b = 0; b < used_blocks; ++b) {
-      const std::uint16_t* scales = halves(layout.value_scales(kv_head, split * blocks + b));
-      const auto scaled = [&](int from) HWY_ATTR {
-        const Lanes seen = broadcast(static_cast<float>(visible[i] - b * 32 - from));
-        return if_less(lane_numbers(), seen, mul(load(weight[i] + b * 32 + from), load_half(scales + from)), zero());
-      };
-      round_to_two_rows(scaled(0), scaled(16), i, weights[b]);
+    Lanes scaled[2 * blocks];
+    for (int v = 0; v < 2 * used_blocks; ++v) {
+      const Lanes seen = broadcast(static_cast<float>(visible[i] - v * 16));
+      const Lanes scale = load_half(halves(layout.value_scales(kv_head, split * blocks + v / 2)) + v % 2 * 16);
+      scaled[v] = if_less(lane_numbers(), seen, mul(load(weight[i] + v * 16), scale), zero());
     }
+    round_to_two_rows(scaled, used_blocks, i, weights);
   }
 
   for (std::int64_t t = 0; t < layout.value_tiles; ++t) {
-    Lanes sums[2 * count];
-    for (auto& sum : sums) sum = zero();
-    for (int b = 0; b < used_blocks; ++b)
-      add_tile<count>(bytes + layout.value_codes(kv_head, split * blocks + b, t), ones, weights[b], sums);
-    for (int i = 0; i < count; ++i) store(add(sums[2 * i], sums[2 * i + 1]), result[i].values + t * 16);
+    for (int p = 0; p < parts; ++p) {
+      IntPart sums[count];  // of 64 products of 8 and 15 bits: below 2^28
+      for (auto& sum : sums) sum = hn::Zero(IntTag());
+      for (int b = 0; b < used_blocks; ++b) {
+        IntPart products[count];
+        tile_products(bytes + layout.value_codes(kv_head, split * blocks + b, t), weights[b], p, products);
+        for (int i = 0; i < count; ++i) sums[i] = hn::Add(sums[i], products[i]);
+      }
+      for (int i = 0; i < count; ++i)
+        hn::StoreU(hn::Mul(hn::ConvertTo(FloatTag(), sums[i]), hn::Set(FloatTag(), weights[0].scale[2 * i + 1])),
+                   FloatTag(), result[i].values + t * 16 + p * part_lanes);
+    }
   }
 }
 

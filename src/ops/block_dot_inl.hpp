@@ -73,30 +73,10 @@ HWY_INLINE std::int32_t zero_point_term(const ActivationBlock& x, int s, int r) 
   return (s == 0 ? first : x.negative_sum[r] - first) * format.zero_point;
 }
 
-// add_block<type>(stored, scales, x, sums): adds the products of a block to the sums of every row r: for each scale s,
-// with dot = Σ (code − zero point)·activation over its inputs (all 32, or 16 where there are two scales; exact: below
-// 2^24),
-//     sums[r] = fma(dot, scale_s·scale[r], sums[r]), and then fma(minimum, scaled_sum[r], sums[r]).
-// `stored` holds unsigned codes, 64-byte aligned.
-
-#if HWY_TARGET != HWY_AVX2
-template <WeightType type, int rows>
-HWY_INLINE void add_scaled(const Lanes (&dots)[rows], int s, const BlockScales& scales, const ActivationBlock& x,
-                           Lanes (&sums)[rows]) {
-  const Lanes scale = each_part([&](int i) HWY_ATTR { return scale_part<type>(scales, s, i); });
-  PIPESPEC_UNROLL
-  for (int r = 0; r < rows; ++r) sums[r] = fma(dots[r], mul(scale, broadcast(x.scale[r])), sums[r]);
-}
-
-template <WeightType type, int rows>
-HWY_INLINE void add_minimum(const BlockScales& scales, const ActivationBlock& x, Lanes (&sums)[rows]) {
-  if constexpr (tile_format(type).has_minimum) {
-    const Lanes minimum = each_part([&](int i) HWY_ATTR { return minimum_part<type>(scales, i); });
-    PIPESPEC_UNROLL
-    for (int r = 0; r < rows; ++r) sums[r] = fma(minimum, broadcast(x.scaled_sum[r]), sums[r]);
-  }
-}
-#endif
+// block_dots<type>(stored, x, s, part, dots): of every row, part `part` of the 16 outputs' dot products
+//     dot = Σ (code − zero point)·activation
+// over the inputs of scale s (all 32, or 16 where there are two scales), exact. `stored` holds unsigned codes, 64-byte
+// aligned.
 
 #if HWY_TARGET == HWY_AVX3_DL
 
@@ -106,13 +86,19 @@ constexpr int partial_sums = rows == 1   ? 4
                              : rows == 2 ? 2
                                          : 1;
 
+/// _mm512_dpbusd_epi32(sum, codes, four activations in every lane). As one instruction: GCC 12 would broadcast the
+/// activations into a register before, which costs as much again where there are many rows.
+HWY_INLINE __m512i add_products(__m512i sum, __m512i codes, const std::int8_t* four) {
+  asm("vpdpbusd %2%{1to16%}, %1, %0" : "+v"(sum) : "v"(codes), "m"(*reinterpret_cast<const std::int8_t(*)[4]>(four)));
+  return sum;
+}
+
 template <WeightType type, int rows>
-HWY_INLINE void add_block(const std::uint8_t* HWY_RESTRICT stored, const BlockScales& scales, const ActivationBlock& x,
-                          Lanes (&sums)[rows]) {
+HWY_INLINE void block_dots(const std::uint8_t* HWY_RESTRICT stored, const ActivationBlock& x, int s, int /*part*/,
+                           IntPart (&dots)[rows]) {
   constexpr TileFormat format = tile_format(type);
   constexpr int steps = 8 / format.scales;  // of four inputs, that share a scale
-  Lanes dots[rows];
-  __m512i codes[8];  // four inputs of 16 outputs each
+  __m512i codes[8];                         // four inputs of 16 outputs each
   PIPESPEC_UNROLL
   for (int i = 0; i < format.code_bits; ++i) {
     const __m512i loaded = _mm512_load_si512(stored + i * 64);
@@ -125,23 +111,18 @@ HWY_INLINE void add_block(const std::uint8_t* HWY_RESTRICT stored, const BlockSc
     }
   }
   PIPESPEC_UNROLL
-  for (int s = 0; s < format.scales; ++s) {
+  for (int r = 0; r < rows; ++r) {
+    __m512i sum[partial_sums<rows>] = {_mm512_set1_epi32(zero_point_term<type>(x, s, r))};
     PIPESPEC_UNROLL
-    for (int r = 0; r < rows; ++r) {
-      __m512i sum[partial_sums<rows>] = {_mm512_set1_epi32(zero_point_term<type>(x, s, r))};
-      PIPESPEC_UNROLL
-      for (int i = 0; i < steps; ++i) {
-        __m512i& to = sum[i % partial_sums<rows>];
-        const int step = s * steps + i;
-        to = _mm512_dpbusd_epi32(to, codes[step], _mm512_set1_epi32(four_codes(x.codes[r] + 4 * step)));
-      }
-      PIPESPEC_UNROLL
-      for (int i = 1; i < partial_sums<rows>; ++i) sum[0] = _mm512_add_epi32(sum[0], sum[i]);
-      dots[r].part[0].raw = _mm512_cvtepi32_ps(sum[0]);
+    for (int i = 0; i < steps; ++i) {
+      __m512i& to = sum[i % partial_sums<rows>];
+      const int step = s * steps + i;
+      to = add_products(to, codes[step], x.codes[r] + 4 * step);
     }
-    add_scaled<type>(dots, s, scales, x, sums);
+    PIPESPEC_UNROLL
+    for (int i = 1; i < partial_sums<rows>; ++i) sum[0] = _mm512_add_epi32(sum[0], sum[i]);
+    dots[r].raw = sum[0];
   }
-  add_minimum<type>(scales, x, sums);
 }
 
 #elif HWY_TARGET == HWY_AVX2
@@ -152,7 +133,7 @@ HWY_INLINE void add_block(const std::uint8_t* HWY_RESTRICT stored, const BlockSc
 /// 4-bit codes: products are summed in 16 bits, where eight pairs are at most 8·2·15·127 = 30480.
 template <WeightType type, int rows>
 HWY_INLINE void dots_of_four_bits(const std::uint8_t* HWY_RESTRICT stored, const ActivationBlock& x,
-                                  __m256i (&sums)[rows]) {
+                                  IntPart (&dots)[rows]) {
   const __m256i low_half = _mm256_set1_epi8(0x0F);
   __m256i pairs[rows];
   for (auto& row : pairs) row = _mm256_setzero_si256();
@@ -172,9 +153,9 @@ HWY_INLINE void dots_of_four_bits(const std::uint8_t* HWY_RESTRICT stored, const
   const __m256i ones = _mm256_set1_epi16(1);
   PIPESPEC_UNROLL
   for (int r = 0; r < rows; ++r) {
-    sums[r] = _mm256_madd_epi16(pairs[r], ones);
+    dots[r].raw = _mm256_madd_epi16(pairs[r], ones);
     if constexpr (tile_format(type).zero_point != 0)
-      sums[r] = _mm256_add_epi32(sums[r], _mm256_set1_epi32(zero_point_term<type>(x, 0, r)));
+      dots[r].raw = _mm256_add_epi32(dots[r].raw, _mm256_set1_epi32(zero_point_term<type>(x, 0, r)));
   }
 }
 
@@ -182,10 +163,10 @@ HWY_INLINE void dots_of_four_bits(const std::uint8_t* HWY_RESTRICT stored, const
 /// pair in 16 bits is at most 2·128·127 = 32512.
 template <WeightType type, int rows>
 HWY_INLINE void dots_of_eight_bits(const std::uint8_t* HWY_RESTRICT stored, const ActivationBlock& x, int s,
-                                   __m256i (&sums)[rows]) {
+                                   IntPart (&dots)[rows]) {
   constexpr int steps = 8 / tile_format(type).scales;
   const __m256i middle = _mm256_set1_epi8(-128), ones = _mm256_set1_epi16(1);
-  for (auto& row : sums) row = _mm256_setzero_si256();
+  for (auto& row : dots) row.raw = _mm256_setzero_si256();
   HWY_UNROLL(1)
   for (int i = s * steps; i < (s + 1) * steps; ++i) {
     const __m256i w = _mm256_xor_si256(_mm256_load_si256(reinterpret_cast<const __m256i*>(stored + i * 64)), middle);
@@ -194,69 +175,70 @@ HWY_INLINE void dots_of_eight_bits(const std::uint8_t* HWY_RESTRICT stored, cons
     for (int r = 0; r < rows; ++r) {
       const __m256i a = _mm256_set1_epi32(four_codes(x.codes[r] + 4 * i));
       const __m256i products = _mm256_maddubs_epi16(size, _mm256_sign_epi8(a, w));
-      sums[r] = _mm256_add_epi32(sums[r], _mm256_madd_epi16(products, ones));
+      dots[r].raw = _mm256_add_epi32(dots[r].raw, _mm256_madd_epi16(products, ones));
     }
   }
 }
 
 template <WeightType type, int rows>
-HWY_INLINE void add_block(const std::uint8_t* HWY_RESTRICT stored, const BlockScales& scales, const ActivationBlock& x,
-                          Lanes (&sums)[rows]) {
-  constexpr TileFormat format = tile_format(type);
-  static_assert(format.scales == 1 || !format.has_minimum, "a minimum is added once");
-  HWY_UNROLL(1)
-  for (int half = 0; half < 2; ++half) {
-    HWY_UNROLL(1)
-    for (int s = 0; s < format.scales; ++s) {
-      __m256i dots[rows];
-      if constexpr (format.code_bits == 4) {
-        dots_of_four_bits<type>(stored + half * 32, x, dots);
-      } else {
-        dots_of_eight_bits<type>(stored + half * 32, x, s, dots);
-      }
-      const __m256 scale = scale_part<type>(scales, s, half).raw;
-      __m256 minimum = scale;
-      if constexpr (format.has_minimum) minimum = minimum_part<type>(scales, half).raw;
-      PIPESPEC_UNROLL
-      for (int r = 0; r < rows; ++r) {
-        __m256 sum = sums[r].part[half].raw;
-        sum = _mm256_fmadd_ps(_mm256_cvtepi32_ps(dots[r]), _mm256_mul_ps(scale, _mm256_set1_ps(x.scale[r])), sum);
-        if constexpr (format.has_minimum) sum = _mm256_fmadd_ps(minimum, _mm256_set1_ps(x.scaled_sum[r]), sum);
-        sums[r].part[half].raw = sum;
-      }
-    }
+HWY_INLINE void block_dots(const std::uint8_t* HWY_RESTRICT stored, const ActivationBlock& x, int s, int part,
+                           IntPart (&dots)[rows]) {
+  if constexpr (tile_format(type).code_bits == 4) {
+    dots_of_four_bits<type>(stored + part * 32, x, dots);
+  } else {
+    dots_of_eight_bits<type>(stored + part * 32, x, s, dots);
   }
 }
 
 #else  // any processor
 
 template <WeightType type, int rows>
-void add_block(const std::uint8_t* HWY_RESTRICT stored, const BlockScales& scales, const ActivationBlock& x,
-               Lanes (&sums)[rows]) {
+void block_dots(const std::uint8_t* HWY_RESTRICT stored, const ActivationBlock& x, int s, int part,
+                IntPart (&dots)[rows]) {
+  static_assert(part_lanes == 1, "a part is an output");
   constexpr TileFormat format = tile_format(type);
   constexpr int inputs = 32 / format.scales;  // that share a scale
-  Lanes dots[rows];
-  const auto code = [stored](int k, int output) {  // of input k
-    if constexpr (format.code_bits == 8) return int{stored[k / 4 * 64 + output * 4 + k % 4]};
-    const int both = stored[k % 16 / 4 * 64 + output * 4 + k % 4];
+  const auto code = [&](int k) {              // of input k
+    if constexpr (format.code_bits == 8) return int{stored[k / 4 * 64 + part * 4 + k % 4]};
+    const int both = stored[k % 16 / 4 * 64 + part * 4 + k % 4];
     return k < 16 ? both & 0x0F : both >> 4;
   };
-  for (int s = 0; s < format.scales; ++s) {
-    for (int r = 0; r < rows; ++r) {
-      float row_sums[16];
-      for (int output = 0; output < 16; ++output) {
-        std::int32_t sum = zero_point_term<type>(x, s, r);
-        for (int k = s * inputs; k < (s + 1) * inputs; ++k) sum += code(k, output) * x.codes[r][k];
-        row_sums[output] = static_cast<float>(sum);
-      }
-      dots[r] = load(row_sums);
-    }
-    add_scaled<type>(dots, s, scales, x, sums);
+  for (int r = 0; r < rows; ++r) {
+    std::int32_t sum = zero_point_term<type>(x, s, r);
+    for (int k = s * inputs; k < (s + 1) * inputs; ++k) sum += code(k) * x.codes[r][k];
+    dots[r] = hn::Set(IntTag(), sum);
   }
-  add_minimum<type>(scales, x, sums);
 }
 
 #endif
+
+/// Adds the products of a block to the sums of every row r: for each scale s, with its dot products (below 2^24, so
+/// that a float holds them),
+///     sums[r] = fma(dot, scale_s·scale[r], sums[r]), and then fma(minimum, scaled_sum[r], sums[r]).
+template <WeightType type, int rows>
+HWY_INLINE void add_block(const std::uint8_t* HWY_RESTRICT stored, const BlockScales& scales, const ActivationBlock& x,
+                          Lanes (&sums)[rows]) {
+  constexpr TileFormat format = tile_format(type);
+  static_assert(format.scales == 1 || !format.has_minimum, "a minimum is added once");
+  HWY_UNROLL(1)
+  for (int i = 0; i < parts; ++i) {
+    HWY_UNROLL(1)
+    for (int s = 0; s < format.scales; ++s) {
+      IntPart dots[rows];
+      block_dots<type>(stored, x, s, i, dots);
+      const Part scale = scale_part<type>(scales, s, i);
+      Part minimum = scale;
+      if constexpr (format.has_minimum) minimum = minimum_part<type>(scales, i);
+      PIPESPEC_UNROLL
+      for (int r = 0; r < rows; ++r) {
+        Part& sum = sums[r].part[i];
+        const Part row_scale = hn::Mul(scale, hn::Set(FloatTag(), x.scale[r]));
+        sum = fma_part(hn::ConvertTo(FloatTag(), dots[r]), row_scale, sum);
+        if constexpr (format.has_minimum) sum = fma_part(minimum, hn::Set(FloatTag(), x.scaled_sum[r]), sum);
+      }
+    }
+  }
+}
 
 }  // namespace pipespec::ops::HWY_NAMESPACE
 #if HWY_TARGET == HWY_AVX3_DL

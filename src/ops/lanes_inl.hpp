@@ -136,14 +136,15 @@ HWY_INLINE Lanes abs(const Lanes& a) {
 }
 
 /// a·b + c with one rounding, on every instruction set.
-HWY_INLINE Lanes fma(const Lanes& a, const Lanes& b, const Lanes& c) {
-  return each_part([&](int i) HWY_ATTR {
+HWY_INLINE Part fma_part(const Part& a, const Part& b, const Part& c) {
 #if HWY_TARGET == HWY_SCALAR
-    return hn::Set(FloatTag(), std::fma(hn::GetLane(a.part[i]), hn::GetLane(b.part[i]), hn::GetLane(c.part[i])));
+  return hn::Set(FloatTag(), std::fma(hn::GetLane(a), hn::GetLane(b), hn::GetLane(c)));
 #else
-    return hn::MulAdd(a.part[i], b.part[i], c.part[i]);
+  return hn::MulAdd(a, b, c);
 #endif
-  });
+}
+HWY_INLINE Lanes fma(const Lanes& a, const Lanes& b, const Lanes& c) {
+  return each_part([&](int i) HWY_ATTR { return fma_part(a.part[i], b.part[i], c.part[i]); });
 }
 
 /// Lane by lane: a < b ? yes : no.

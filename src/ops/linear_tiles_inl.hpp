@@ -46,6 +46,7 @@ HWY_INLINE void sum_blocks(const PackedMatrix& w, std::int64_t tile, const Activ
   const std::byte* ahead = w.tile(tile) + prefetch_distance;
   for (std::int64_t b = 0; b < blocks; ++b, stored += code_bytes(type), ahead += block_bytes) {
     prefetch(ahead, block_bytes);
+    prefetch_near(stored + near_distance, code_bytes(type));
     const std::uint16_t* scale = d + b / format.blocks_of_a_d * 16;
     add_block<type>(stored, {scale, scale + scales, factors + b * 16 * format.factors()}, x[b], sums);
   }

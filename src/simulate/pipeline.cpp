@@ -77,6 +77,7 @@ Run::Run(const Chain& chain, std::span<const Prompt> prompts)
     options.index = {s};
     options.stages = count;
     options.has_model = chain.stages[s].drafter == nullptr;
+    options.lenience = chain.stages[s].lenience;
     nodes_.push_back({Stage(std::move(options)), std::vector<std::deque<Arrival>>(count), {}});
     std::vector<int>& senders = nodes_.back().senders;
     if (s < count - 1) senders.push_back(s + 1);

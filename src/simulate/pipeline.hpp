@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "core/lenience.hpp"
 #include "core/trace.hpp"
 #include "core/types.hpp"
 #include "decoding/drafter.hpp"
@@ -22,8 +23,9 @@ using Compute = std::function<void(const decoding::Pass& pass, std::span<Token> 
 /// A stage's computation and its time.
 struct StageModel {
   StepTimes times;
-  Compute compute;                       ///< of a stage with a model
+  Compute compute = nullptr;             ///< of a stage with a model
   decoding::Drafter* drafter = nullptr;  ///< of stage 0 without one
+  Lenience lenience = Lenience::strict;
 };
 
 /// How long messages are on their way: `seconds` ± up to `jitter`, uniformly. Messages of one stage to another keep
@@ -35,7 +37,7 @@ struct Latency {
 
 struct Chain {
   std::vector<StageModel> stages;  ///< the target last
-  decoding::StageOptions options;  ///< of every stage; `index`, `stages` and `has_model` are filled in
+  decoding::StageOptions options;  ///< of every stage; `index`, `stages`, `has_model` and `lenience` are filled in
   Latency latency;
   int sequences_in_flight = 1;
 };

@@ -7,8 +7,8 @@
 
 Every group of measurements is repeated --rounds times, each time by one program and then by the other, so that both meet
 the same neighbours; the job half as often. llama.cpp is driven through its low-level interface, with greedy argmax (numpy's:
-about 15 us a row), flash attention as it chooses by itself and its default f16 cache. Both keep what consecutive prompts
-have in common.
+about 15 us a row), flash attention as it chooses by itself and its default f16 cache; where our cache is int8, with its
+q8_0. Both keep what consecutive prompts have in common.
 """
 
 import argparse
@@ -30,11 +30,13 @@ CHAT = "<|im_start|>{role}\n{content}"
 class LlamaCpp:
     """A model of llama.cpp with one sequence."""
 
-    def __init__(self, path, threads, context, batch=512):
+    def __init__(self, path, threads, context, batch=512, kv_cache="auto"):
         parameters = llama_cpp.llama_context_default_params()
         parameters.n_ctx, parameters.n_batch, parameters.n_ubatch = context, batch, batch
         parameters.n_threads = parameters.n_threads_batch = threads
         parameters.no_perf = True
+        if kv_cache == "int8":
+            parameters.type_k = parameters.type_v = llama_cpp.GGML_TYPE_Q8_0
         self.model = llama_cpp.llama_model_load_from_file(str(path).encode(), llama_cpp.llama_model_default_params())
         self.context = llama_cpp.llama_init_from_model(self.model, parameters)
         self.vocabulary = llama_cpp.llama_vocab_n_tokens(llama_cpp.llama_model_get_vocab(self.model))
@@ -93,26 +95,28 @@ def llama_pass_seconds(llama, context, rows, outputs, repetitions):
     return statistics.median(seconds)
 
 
-def pipespec_pass_seconds(program, model, threads, contexts, rows, outputs, repetitions):
+def pipespec_pass_seconds(program, model, threads, contexts, rows, outputs, repetitions, kv_cache):
     """{(context, rows): median seconds} and the machine's rates, from one `bench forward`."""
     text = subprocess.run([program, "bench", "forward", model, "--json", "--threads", str(threads),
                            "--rows", ",".join(map(str, rows)), "--context", ",".join(map(str, contexts)),
-                           "--repetitions", str(repetitions), *(["--outputs", str(outputs)] if outputs else [])], check=True, capture_output=True, text=True).stdout
+                           "--repetitions", str(repetitions), "--kv-cache", kv_cache,
+                           *(["--outputs", str(outputs)] if outputs else [])],
+                          check=True, capture_output=True, text=True).stdout
     report = json.loads(text)
     return ({(r["context"], r["rows"]): r["ms"] / 1e3 for r in report["results"]},
             {**report["machine"]["rates"][0], "instruction_set": report["machine"]["instruction_set"],
              "weight_bytes": report["weight_bytes"]})
 
 
-def passes(program, model, threads, contexts, rows, outputs, rounds, repetitions):
+def passes(program, model, threads, contexts, rows, outputs, rounds, repetitions, kv_cache):
     """One row of the report a (context, rows): the seconds of both programs in each round."""
     report = {(c, r): {"context": c, "rows": r, "threads": threads, "pipespec": [], "llama_cpp": []}
               for c in contexts for r in rows}
     machine = []
     for _ in range(rounds):
-        ours, rates = pipespec_pass_seconds(program, model, threads, contexts, rows, outputs, repetitions)
+        ours, rates = pipespec_pass_seconds(program, model, threads, contexts, rows, outputs, repetitions, kv_cache)
         machine.append(rates)
-        llama = LlamaCpp(model, threads, max(contexts) + max(rows) + 8)
+        llama = LlamaCpp(model, threads, max(contexts) + max(rows) + 8, kv_cache=kv_cache)
         for (context, count), entry in report.items():
             entry["pipespec"].append(ours[context, count])
             entry["llama_cpp"].append(llama_pass_seconds(llama, context, count, outputs, repetitions))
@@ -255,11 +259,12 @@ def main():
     def save():
         arguments.out.write_text(json.dumps(report, indent=1))
 
-    def add(part, name, model, threads, contexts, rows, repetitions, outputs=0):
+    def add(part, name, model, threads, contexts, rows, repetitions, outputs=0, kv_cache="auto"):
         if part not in parts:
             return
-        entries, machine = passes(arguments.program, model, threads, contexts, rows, outputs, arguments.rounds, repetitions)
-        report["passes"] += [{"part": part, "type": name, **entry} for entry in entries]
+        entries, machine = passes(arguments.program, model, threads, contexts, rows, outputs, arguments.rounds, repetitions,
+                                  kv_cache)
+        report["passes"] += [{"part": part, "type": name, "kv_cache": kv_cache, **entry} for entry in entries]
         report["machine"] += [{"part": part, "type": name, "threads": threads, **rates} for rates in machine]
         save()
         print(f"{part} {name}, {threads} threads: done", flush=True)
@@ -273,7 +278,8 @@ def main():
                 add("decode", name, model, threads, [128], [1], 40)
             add("rows", "Q4_1", arguments.model, threads, [128], [1, 2, 4, 8, 16], 20)
             add("prompt", "Q4_1", arguments.model, threads, [0], [512], 3, outputs=1)
-            add("context", "Q4_1", arguments.model, threads, [128, 4096], [1], 20)
+            for kv_cache in ("f16", "int8"):
+                add("context", "Q4_1", arguments.model, threads, [128, 4096], [1], 20, kv_cache=kv_cache)
         if "job" in parts:
             def save_job(rounds):
                 report["job"] = rounds

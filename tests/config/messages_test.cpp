@@ -148,6 +148,16 @@ TEST(ConfigMessages, say_where_what_why_and_what_to_do) {
        "all tokens): remove it"},
       {"drafter: prompt_lookup", "drafter: prompt_lookup, draft_vocabulary: 4096",
        "run.yaml:3: stages.0.draft_vocabulary: does not fit here (it belongs to a stage with a model): remove it"},
+      {"model: models/target.gguf", "model: m, lenience: trust",
+       "run.yaml:4: stages.1.lenience: does not fit here (the last stage is the target, whose word is final): remove "
+       "it"},
+      {"drafter: prompt_lookup", "drafter: prompt_lookup, lenience: trust",
+       "run.yaml:3: stages.0.lenience: does not fit here (a stage without a model checks no drafts): remove it"},
+      {"- {name: ngram, drafter: prompt_lookup}\n",
+       "- {name: ngram, drafter: prompt_lookup}\n  - {name: draft, model: m, lenience: mild}\n",
+       "run.yaml:4: stages.1.lenience: 'mild' is not one of strict, trust, adaptive: correct it"},
+      {"- {name: ngram, drafter: prompt_lookup}\n", "- {name: draft, model: m, lenience: trust}\n",
+       "run.yaml:3: stages.0.lenience: does not fit here (the first stage has no drafts to check): remove it"},
       // what this version does not have
       {"max_new_tokens: 64", "temperature: -0.7",
        "run.yaml:7: generation.temperature: -0.7 is out of range (0, or from 0.01 to 100): choose another"},
@@ -259,7 +269,7 @@ TEST(ConfigMessages, blame_the_override_that_is_wrong) {
        "--set stages.1: stages.1.thread: unknown key (there are name, drafter, synthetic, model, layers, "
        "draft_vocabulary, "
        "tensor_parallel, weights, kv_cache, "
-       "threads, context, min_match, max_match, max_tokens): did you mean threads?"},
+       "threads, context, lenience, min_match, max_match, max_tokens): did you mean threads?"},
       {"stages.2.threads=1",
        "--set stages.2.threads: no entry '2' (the list has 2, counted from 0): use a number below 2"},
       {"stages.x.threads=1",

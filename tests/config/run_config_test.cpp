@@ -159,6 +159,26 @@ TEST(RunConfig, a_synthetic_stage_stands_where_a_model_would) {
   EXPECT_FALSE(parse_text(chain).stages[0].has_weights());
 }
 
+TEST(RunConfig, a_stage_between_others_is_lenient_as_it_says_and_adaptive_by_itself) {
+  const RunConfig config = parse_text(chain);
+  EXPECT_FALSE(config.stages[0].lenience);
+  EXPECT_EQ(config.stages[1].lenience, Lenience::adaptive);
+  EXPECT_FALSE(config.stages[2].lenience);
+  EXPECT_EQ(parse_text(chain, {"stages.1.lenience=strict"}).stages[1].lenience, Lenience::strict);
+  const RunConfig trusting = parse_text(chain, {"stages.1.lenience=trust"});
+  EXPECT_THAT(to_yaml(trusting), ::testing::HasSubstr("lenience: trust"));
+  EXPECT_NE(hash(trusting), hash(config));
+}
+
+TEST(RunConfig, the_ends_of_an_experiments_chain_are_strict) {
+  const RunConfig config = parse_text(chain, {"stages.1.lenience=trust"});
+  const ExperimentConfig &whole = config.experiments[2], &drafted = config.experiments[4];
+  EXPECT_EQ(lenience_at(config, whole, 0), Lenience::strict);
+  EXPECT_EQ(lenience_at(config, whole, 1), Lenience::trust);
+  EXPECT_EQ(lenience_at(config, whole, 2), Lenience::strict);
+  EXPECT_EQ(lenience_at(config, drafted, 0), Lenience::strict) << "there the stage is the first";
+}
+
 TEST(RunConfig, remembers_where_each_entry_stands) {
   const RunConfig config = parse_text(chain);
   EXPECT_EQ(config.stages[1].where, "run.yaml:7: stages.1");

@@ -16,6 +16,15 @@ TEST(EveryScheduleAtLength, OfThreeStages) {
   explore({.options = small({0.5, 0.7}), .output = 5}, 3, Reduction::persistent_sets);
 }
 
+TEST(EveryScheduleAtLength, OfALenientStage) {
+  auto options = small({0.5, 0.7});
+  for (const Lenience lenience : {Lenience::trust, Lenience::adaptive}) {
+    options.lenience = {Lenience::strict, lenience};
+    explore({.options = options, .output = 4}, 2, Reduction::persistent_sets);
+    explore({.options = without_a_model(options), .sequences = 2, .output = 2}, 2, Reduction::persistent_sets);
+  }
+}
+
 TEST(EveryScheduleAtLength, OfFourStages) {
   explore({.options = small({0.5, 0.7, 0.6}), .output = 2}, 3, Reduction::persistent_sets);
 }

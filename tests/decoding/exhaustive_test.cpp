@@ -66,6 +66,15 @@ TEST(EverySchedule, OfCachesThatHoldThePromptAlready) {
   explore({.options = options, .prompt = 3, .output = 5}, 4);
 }
 
+TEST(EverySchedule, OfALenientStage) {
+  auto options = small({0.5, 0.7});
+  for (const Lenience lenience : {Lenience::trust, Lenience::adaptive}) {
+    options.lenience = {Lenience::strict, lenience};
+    explore({.options = options, .output = 3}, 1, Reduction::persistent_sets);
+    explore({.options = without_a_model(options), .output = 4}, 1, Reduction::persistent_sets);
+  }
+}
+
 TEST(EverySchedule, OfTheSynchronousChain) {
   auto options = small({0.6, 0.7});
   options.schedule = Schedule::synchronous;
@@ -77,6 +86,10 @@ TEST(EverySchedule, OfTheSynchronousChain) {
           4);
   options.models.agreement.push_back(0.5);
   explore({.options = options, .output = 8}, 8);
+  for (const Lenience lenience : {Lenience::trust, Lenience::adaptive}) {
+    options.lenience = {Lenience::strict, lenience, lenience};
+    explore({.options = options, .output = 8}, 8);
+  }
 }
 
 // ------------------------------------------------------------------------------------------ what may be left out

@@ -49,6 +49,8 @@ VirtualPipeline::Options RandomSchedule::draw_options() {
   const int drafters = random_.pick(0, 4);
   for (int s = 0; s < drafters; ++s) {
     models.agreement.push_back(random_.one_of(std::array{0.0, 0.5, 0.8, 0.95, 1.0}));
+    options.lenience.push_back(
+        s == 0 ? Lenience::strict : random_.one_of(std::array{Lenience::strict, Lenience::trust, Lenience::adaptive}));
   }
   if (drafters > 0 && random_.chance(0.3)) draw_proposer(options);
   return options;

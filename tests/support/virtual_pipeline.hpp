@@ -10,6 +10,7 @@
 #include <span>
 #include <vector>
 
+#include "core/lenience.hpp"
 #include "core/trace.hpp"
 #include "decoding/invariants.hpp"
 #include "decoding/message.hpp"
@@ -51,9 +52,10 @@ class VirtualPipeline {
     int max_rows = 128;
     int max_ahead = 64;
     int lookahead = 8;
-    Position reused = 0;  ///< tokens of every prompt that the caches hold from an earlier one
-    ToyModels models;     ///< one more stage than `models.agreement` has numbers
-    Proposer proposer;    ///< stands in for the model of stage 0, if set
+    std::vector<Lenience> lenience;  ///< [stages]; strict where it ends early
+    Position reused = 0;             ///< tokens of every prompt that the caches hold from an earlier one
+    ToyModels models;                ///< one more stage than `models.agreement` has numbers
+    Proposer proposer;               ///< stands in for the model of stage 0, if set
   };
 
   explicit VirtualPipeline(const Options& options);
@@ -117,6 +119,8 @@ class VirtualPipeline {
   bool begin(int index);
   void complete(int index);
   std::vector<Token> compute(int index, Node& node, const decoding::Work& work) const;
+  void check_appended(int index, SequenceId sequence, std::span<const Token> drafts,
+                      std::span<const Token> appended) const;
   void take_result(int index, const decoding::Work& work, const decoding::StepResult& result);
   void after_event(int index);
   void admit(Node& node) const;
