@@ -10,27 +10,33 @@ void Verdicts::cut(Position position) {
 }
 
 void Verdicts::settle(std::span<const Token> text) {
-  constexpr float weight = 0.1f;  // of the latest verdict
   const auto open = std::ranges::find_if(
       disputes_, [&](const Dispute& dispute) { return dispute.position >= static_cast<Position>(text.size()); });
   for (auto dispute = disputes_.begin(); dispute != open; ++dispute) {
     const Token right = text[dispute->position];
-    const float verdict = right == dispute->draft ? 1 : right == dispute->own ? -1 : 0;
-    float& lean = lean_[bucket(dispute->run)];
-    if (verdict != 0) lean += weight * (verdict - lean);
+    const int verdict = right == dispute->draft ? 1 : right == dispute->own ? -1 : 0;
+    if (verdict == 0) continue;
+    overall_.observe(verdict);
+    by_run_[bucket(dispute->run)].observe(verdict);
   }
   disputes_.erase(disputes_.begin(), open);
 }
 
 Verdicts Verdicts::for_next_sequence() const {
   Verdicts next;
-  next.lean_ = lean_;
+  next.overall_ = overall_;
+  next.by_run_ = by_run_;
   return next;
 }
 
 void Verdicts::add_to(Digest& digest) const {
   digest.add(run_);
-  for (const float lean : lean_) digest.add(std::bit_cast<std::int32_t>(lean));
+  const auto add = [&digest](const RunningMean& mean) {
+    digest.add(std::bit_cast<std::int64_t>(mean.mean()));
+    digest.add(std::bit_cast<std::int64_t>(mean.weight()));
+  };
+  add(overall_);
+  for (const RunningMean& mean : by_run_) add(mean);
   for (const Dispute& dispute : disputes_) {
     for (const std::int32_t number : {dispute.position, dispute.draft, dispute.own, dispute.run}) digest.add(number);
   }

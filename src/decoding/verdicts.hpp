@@ -1,19 +1,22 @@
 /// What a lenient stage learns from the target: where a draft and its own token differ, which of them to keep.
 #pragma once
 
-#include <array>
+#include <algorithm>
+#include <cstddef>
 #include <span>
 #include <vector>
 
 #include "core/types.hpp"
 #include "decoding/digest.hpp"
+#include "decoding/estimates.hpp"
 
 namespace pipespec::decoding {
 
 /// A stage remembers both tokens wherever they differ; once the target's token there is known, one of them, or neither,
 /// was right. Both are judged whichever was kept, so nothing need be tried out. How often the draft is right depends on
 /// how many drafts before it have stood: a copy of an earlier text that has held for long goes on holding, and where
-/// drafts fail they fail in clusters. So there is an estimate for each such number; it forgets.
+/// drafts fail they fail in clusters. So there is an estimate for each such number, which forgets and, where it rests
+/// on little, leans on that of all of them.
 ///
 /// Pure: the same calls give the same answers. Copies are independent. Not thread-safe.
 class Verdicts {
@@ -28,7 +31,7 @@ class Verdicts {
 
   /// Whether to keep the next draft: also where it is right a little less often than the own token, since behind a
   /// draft that is right stand others.
-  bool favour_draft() const { return lean_[bucket(run_)] >= least_lean; }
+  bool favour_draft() const { return lean(run_) >= least_lean; }
 
   /// One more draft stands; or none does any more, and the next is the first of a new run.
   void draft_stands() { ++run_; }
@@ -52,12 +55,18 @@ class Verdicts {
   void add_to(Digest& digest) const;
 
  private:
-  static constexpr float least_lean = -0.3f;  ///< the draft right in 35 % of the verdicts
-  static constexpr int buckets = 5;           ///< of runs: 0, 1, 2, 3 and all longer ones
-  static int bucket(int run) { return run < buckets ? run : buckets - 1; }
+  static constexpr double least_lean = -0.3;  ///< the draft right in 35 % of the verdicts
+  static constexpr double memory = 0.9, overall_memory = 0.98;
+  static constexpr double weight_of_overall = 2;  ///< in verdicts
+  static constexpr std::size_t buckets = 5;       ///< of runs: 0, 1, 2, 3 and all longer ones
 
-  std::array<float, buckets> lean_{};  // running mean of 1 where the draft was right and -1 where the own token was
-  std::vector<Dispute> disputes_;      // by position
+  static std::size_t bucket(int run) { return std::min(static_cast<std::size_t>(run), buckets - 1); }
+  double lean(int run) const { return by_run_[bucket(run)].value(overall_.value(0, 1), weight_of_overall); }
+
+  // Means of 1 where the draft was right and -1 where the own token was.
+  RunningMean overall_{overall_memory};
+  std::vector<RunningMean> by_run_ = std::vector<RunningMean>(buckets, RunningMean(memory));
+  std::vector<Dispute> disputes_;  // by position
   int run_ = 0;
 };
 

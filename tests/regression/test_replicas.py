@@ -83,7 +83,7 @@ class Survival(ExecutableTest):
 
     def setUp(self):
         super().setUp()
-        self.run_config = self.config(chain(2, agreement=0.8), ALL_STRATEGIES, new_tokens=60,
+        self.run_config = self.config(chain(2, agreement=0.8), ALL_STRATEGIES, new_tokens=250,
                                       tasks=f"  - {{preset: jsonl, file: {self.prompts(8)}}}")
 
     def launch(self, replicas) -> subprocess.Popen:
