@@ -41,10 +41,13 @@ void fill_in_labels(std::vector<ExperimentConfig>& experiments, const std::vecto
       });
       if (alike == 1) break;
     }
-    if (label.size() > longest_label) label = fmt::format("{} #{}", name(experiment.strategy), labels.size() + 1);
     labels.push_back(std::move(label));
   }
-  for (std::size_t i = 0; i < experiments.size(); ++i) experiments[i].label = std::move(labels[i]);
+  for (std::size_t i = 0; i < experiments.size(); ++i) {
+    const auto first = std::ranges::find(labels, labels[i]) - labels.begin();
+    experiments[i].label =
+        labels[i].size() <= longest_label ? labels[i] : fmt::format("{} #{}", name(experiments[i].strategy), first + 1);
+  }
 }
 
 }  // namespace pipespec::config

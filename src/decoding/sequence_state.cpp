@@ -62,6 +62,7 @@ void SequenceState::receive(const Correction& message) {
   raise_confirmed(message.confirmed);
   if (first < end) adopt(first, tokens.subspan(first - message.position));
   sent_ = end;  // where nothing differed, the rest of the view is sent again in the new epoch: no work is lost
+  is_exhausted_ = false;  // that it has no guess was said in an epoch that is over
   is_overruled_ = false;
   settle_disputes();
   flush();
@@ -145,7 +146,7 @@ StepResult SequenceState::complete(const Pass& pass, std::span<const Token> outp
     // Each token decides whether the row after it, a draft, was computed from the right text. No draft of a pass is an
     // end token or stands at the limit.
     for (;; ++kept) {
-      result.appended.push_back(decide(result.appended.size(), outputs[kept - 1 - first_output]));
+      result.appended.push_back(decide(result.appended, outputs[kept - 1 - first_output]));
       if (kept == rows || pass.tokens[kept] != result.appended.back()) break;
     }
   }
@@ -184,13 +185,17 @@ StepResult SequenceState::complete(const Proposal& proposal, std::span<const Tok
   return result;
 }
 
-/// The token to append behind the view and `next` more: the model's own, or the draft that waits for this place.
-Token SequenceState::decide(std::size_t next, Token own) {
+/// The token to append behind the view and what this step has appended: the model's own, or the draft that waits for
+/// this place.
+Token SequenceState::decide(std::span<const Token> appended, Token own) {
   if (options_->lenience == Lenience::strict) return own;
+  const std::size_t next = appended.size();
   if (next >= draft_.size()) {
     if (next == 0) verdicts_.run_ends();  // the bonus token behind good drafts leaves them good
     return own;
   }
+  // Drafts that came during the pass may differ from those it was computed with.
+  if (!std::equal(appended.begin(), appended.end(), draft_.begin())) return own;
   const Token draft = draft_[next];
   bool stands = draft == own;
   if (!stands) {
@@ -243,7 +248,7 @@ bool SequenceState::may_fill_cache() const {
 bool SequenceState::expects_drafts() const {
   if (is_synchronous() || options_->is_first()) return false;
   const Position known = std::max(received_, length());
-  const bool has_ended = !draft_.empty() && is_end_token(draft_.back());
+  const bool has_ended = std::ranges::any_of(draft_, [this](Token token) { return is_end_token(token); });
   return known != silent_at_ && known < max_length_ && !has_ended;
 }
 

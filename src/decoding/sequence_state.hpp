@@ -108,7 +108,7 @@ class SequenceState {
   int room() const;
   int drafts_to_check() const;
   Pass next_pass(const StepLimits& size) const;
-  Token decide(std::size_t next, Token own);
+  Token decide(std::span<const Token> appended, Token own);
   void adopt(Position from, std::span<const Token> tokens);
   void send_correction(Position from);
   void raise_confirmed(Position confirmed);

@@ -195,18 +195,21 @@ HWY_INLINE void block_dots(const std::uint8_t* HWY_RESTRICT stored, const Activa
 template <WeightType type, int rows>
 void block_dots(const std::uint8_t* HWY_RESTRICT stored, const ActivationBlock& x, int s, int part,
                 IntPart (&dots)[rows]) {
-  static_assert(part_lanes == 1, "a part is an output");
   constexpr TileFormat format = tile_format(type);
-  constexpr int inputs = 32 / format.scales;  // that share a scale
-  const auto code = [&](int k) {              // of input k
-    if constexpr (format.code_bits == 8) return int{stored[k / 4 * 64 + part * 4 + k % 4]};
-    const int both = stored[k % 16 / 4 * 64 + part * 4 + k % 4];
+  constexpr int inputs = 32 / format.scales;       // that share a scale
+  const auto code = [stored](int k, int output) {  // of input k
+    if constexpr (format.code_bits == 8) return int{stored[k / 4 * 64 + output * 4 + k % 4]};
+    const int both = stored[k % 16 / 4 * 64 + output * 4 + k % 4];
     return k < 16 ? both & 0x0F : both >> 4;
   };
   for (int r = 0; r < rows; ++r) {
-    std::int32_t sum = zero_point_term<type>(x, s, r);
-    for (int k = s * inputs; k < (s + 1) * inputs; ++k) sum += code(k) * x.codes[r][k];
-    dots[r] = hn::Set(IntTag(), sum);
+    HWY_ALIGN std::int32_t sums[part_lanes];
+    for (int lane = 0; lane < part_lanes; ++lane) {
+      sums[lane] = zero_point_term<type>(x, s, r);
+      for (int k = s * inputs; k < (s + 1) * inputs; ++k)
+        sums[lane] += code(k, part * part_lanes + lane) * x.codes[r][k];
+    }
+    dots[r] = hn::Load(IntTag(), sums);
   }
 }
 

@@ -222,14 +222,16 @@ experiments:
 }
 
 TEST(RunConfig, labels_fit_a_configuration_that_is_read_again) {
-  const RunConfig config = parse_text(R"(
+  const std::string text = R"(
 name: long
 stages: [{name: first_of_long_names, drafter: prompt_lookup}, {name: second_of_long_names, model: m}]
 tasks: [{preset: jsonl, file: f}]
 experiments: [{strategy: pipespec, window: 6}, {strategy: pipespec, window: 8}]
-)");
+)";
+  const RunConfig config = parse_text(text);
   EXPECT_EQ(config.experiments[1].label, "pipespec #2");
   EXPECT_EQ(parse_text(to_yaml(config)).experiments[1].label, "pipespec #2");
+  EXPECT_THROW(parse_text(text, {"experiments.1.window=6"}), UserError) << "the same as the first";
 }
 
 TEST(RunConfig, several_lookup_drafters_serve_different_chains) {

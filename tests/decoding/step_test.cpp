@@ -287,6 +287,16 @@ TEST(AProposal, WithoutTokensSaysSoAndIsNotAskedForAgainUntilTheTextChanges) {
   EXPECT_EQ(next_proposal(state).length, 4);
 }
 
+TEST(AProposal, WithoutTokensIsSaidAgainInANewEpoch) {
+  auto state = guesser();
+  state.complete(next_proposal(state), std::vector<Token>{4});
+  state.complete(next_proposal(state), std::vector<Token>{});
+  sent(state);
+  state.receive(correction(1, 3, {4}));  // agrees: the view stands, but what was sent in epoch 0 counts no more
+  state.complete(next_proposal(state), std::vector<Token>{});
+  EXPECT_THAT(sent(state), ElementsAre("tokens to 1, epoch 1, at 4: "));
+}
+
 // ------------------------------------------------------------------------------------------- drafts to wait for
 
 bool expects_drafts(const SequenceState& state) {
