@@ -25,11 +25,11 @@ class Memory(ExecutableTest):
         self.assertTrue(found)
         return found
 
-    def test_of_a_tiny_model_shared_by_two_ranks(self):
-        model = self.tiny_model("four", layers=4)
+    def test_of_a_random_model_shared_by_two_ranks_the_program_aside(self):
+        model = self.tiny_model("wide", layers=8, width=512, heads=8, head_dim=64, feed_forward=2048)
         for taken, planned, program in self.models_of(2, self.config(
                 f"  - {{name: t, model: {model}, tensor_parallel: 2}}", AUTOREGRESSIVE)):
-            self.assertAlmostEqual(taken, planned + program, delta=0.1 * (planned + program))
+            self.assertAlmostEqual(taken - program, planned, delta=0.1 * planned)
 
     @unittest.skipUnless(SMOLLM2.exists(), f"{SMOLLM2} is not there: jobs/get_model.sh gets it")
     def test_of_a_real_model_in_every_form_the_program_aside(self):
