@@ -13,5 +13,5 @@ if [ $# -gt 0 ]; then
   exec ctest --preset release --parallel "$(nproc)" "$@"
 fi
 ctest --preset release --parallel "$(nproc)" --label-exclude slow
-jobs/build.sh asan unit_tests
-ctest --preset asan --parallel "$(nproc)" --label-regex unit --exclude-regex 'schedules|golden|row_invariance'
+jobs/build.sh asan light_unit_tests
+ctest --preset asan --parallel "$(nproc)" --label-regex unit --label-exclude heavy
