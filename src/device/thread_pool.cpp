@@ -1,5 +1,6 @@
 #include "device/thread_pool.hpp"
 
+#include <algorithm>
 #include <chrono>
 
 #include "core/error.hpp"
@@ -38,7 +39,7 @@ bool spin_until(Done done) {
 
 ThreadPool::ThreadPool(int threads) {
   expect(threads >= 1, "a pool has at least the caller's thread");
-  errors_.resize(static_cast<std::size_t>(threads));
+  parts_ = std::vector<Part>(static_cast<std::size_t>(threads));
   workers_.reserve(static_cast<std::size_t>(threads - 1));
   for (int index = 1; index < threads; ++index) workers_.emplace_back([this, index] { work(index); });
 }
@@ -57,18 +58,25 @@ void ThreadPool::parallel_for(std::int64_t count, RangeFunction body) {
     return;
   }
   body_ = &body;
-  count_ = count;
-  running_.store(static_cast<std::int32_t>(workers_.size()));
-  generation_.fetch_add(1);
-  generation_.notify_all();
-  run_part(0);
-  wait_for_parts();
-  std::exception_ptr first;
-  for (std::exception_ptr& error : errors_) {
-    if (error && !first) first = error;
-    error = nullptr;
+  count_.store(count);
+  undone_.store(static_cast<std::int32_t>(count));
+  const std::uint32_t generation = generation_.load() + 1;
+  for (int part = 0; part < threads(); ++part) {
+    const std::int64_t length = part_begin(part + 1, count) - part_begin(part, count);
+    parts_[part].left.store(std::uint64_t{generation} << 32 | static_cast<std::uint64_t>(length));
   }
-  if (first) std::rethrow_exception(first);
+  generation_.store(generation);
+  generation_.notify_all();
+  run_chunks(0, generation);
+  wait_for_chunks();
+  const Part* lowest = nullptr;
+  for (const Part& part : parts_) {
+    if (part.error && (lowest == nullptr || part.error_begin < lowest->error_begin)) lowest = &part;
+  }
+  if (lowest == nullptr) return;
+  const std::exception_ptr error = lowest->error;
+  for (Part& part : parts_) part.error = nullptr;
+  std::rethrow_exception(error);
 }
 
 void ThreadPool::work(int index) {
@@ -80,30 +88,51 @@ void ThreadPool::work(int index) {
       generation_.wait(seen);
       sleeping_.fetch_sub(1);
     }
-    if (!changed()) continue;
-    ++seen;
     if (stop_.load()) return;
-    run_part(index);
-    if (running_.fetch_sub(1) == 1) running_.notify_one();
+    seen = generation_.load();
+    run_chunks(index, seen);
   }
 }
 
-void ThreadPool::run_part(int index) {
-  const std::int64_t begin = count_ * index / threads();
-  const std::int64_t end = count_ * (index + 1) / threads();
-  if (begin == end) return;
+/// Its own part first, then the next ones'.
+void ThreadPool::run_chunks(int index, std::uint32_t generation) {
   inside_loop = true;
-  try {
-    (*body_)(begin, end);
-  } catch (...) {
-    errors_[static_cast<std::size_t>(index)] = std::current_exception();
+  for (int i = 0; i < threads(); ++i) {
+    while (run_chunk_of((index + i) % threads(), generation, parts_[index])) {
+    }
   }
   inside_loop = false;
 }
 
-void ThreadPool::wait_for_parts() {
-  if (spin_until([this] { return running_.load() == 0; })) return;
-  for (std::int32_t running = running_.load(); running != 0; running = running_.load()) running_.wait(running);
+/// Takes a chunk and runs it; false where none is left of this loop. As long as one is taken and not done the loop is
+/// not over, so `body_` and `count_` are its own.
+bool ThreadPool::run_chunk_of(int part, std::uint32_t generation, Part& own) {
+  std::atomic<std::uint64_t>& left = parts_[part].left;
+  std::uint64_t seen = left.load();
+  std::int64_t begin = 0, chunk = 0;
+  do {
+    const auto length = static_cast<std::int64_t>(seen & 0xFFFFFFFF);
+    if (seen >> 32 != generation || length == 0) return false;
+    const std::int64_t count = count_.load(), end = part_begin(part + 1, count);
+    const std::int64_t whole = end - part_begin(part, count);
+    chunk = std::min(length, (whole + chunks_of_a_part - 1) / chunks_of_a_part);
+    begin = end - length;
+  } while (!left.compare_exchange_weak(seen, seen - static_cast<std::uint64_t>(chunk)));
+  try {
+    (*body_)(begin, begin + chunk);
+  } catch (...) {
+    if (!own.error || begin < own.error_begin) {
+      own.error = std::current_exception();
+      own.error_begin = begin;
+    }
+  }
+  if (undone_.fetch_sub(static_cast<std::int32_t>(chunk)) == chunk) undone_.notify_one();
+  return true;
+}
+
+void ThreadPool::wait_for_chunks() {
+  if (spin_until([this] { return undone_.load() == 0; })) return;
+  for (std::int32_t undone = undone_.load(); undone != 0; undone = undone_.load()) undone_.wait(undone);
 }
 
 }  // namespace pipespec::device

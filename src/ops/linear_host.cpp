@@ -111,20 +111,20 @@ void linear_argmax(device::Stream& stream, const PackedMatrix& weights, const Ac
                    std::span<Best> best) {
   expect_fit(weights, x);
   expect(static_cast<std::int64_t>(best.size()) == x.rows(), "one result a row");
-  const std::int64_t threads = stream.pool().threads(), rows = x.rows(), tiles = weights.tiles();
-  const auto scratch = stream.scratch(static_cast<std::size_t>(threads * rows) * sizeof(LaneBest));
-  auto* lanes = reinterpret_cast<LaneBest*>(scratch.data());  // [threads, rows]
+  const std::int64_t parts = stream.pool().most_chunks(), rows = x.rows(), tiles = weights.tiles();
+  const auto scratch = stream.scratch(static_cast<std::size_t>(parts * rows) * sizeof(LaneBest));
+  auto* lanes = reinterpret_cast<LaneBest*>(scratch.data());  // [parts, rows]
   LaneBest none;
   std::fill_n(none.value, 16, -std::numeric_limits<float>::infinity());
   std::fill_n(none.tile, 16, 0.0f);
-  std::fill_n(lanes, threads * rows, none);
-  stream.pool().parallel_for(threads, [&](std::int64_t begin, std::int64_t end) {
+  std::fill_n(lanes, parts * rows, none);
+  stream.pool().parallel_for(parts, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t part = begin; part < end; ++part) HWY_DYNAMIC_DISPATCH(best_of_tiles)
-    (weights, x, tiles * part / threads, tiles * (part + 1) / threads, lanes + part * rows);
+    (weights, x, tiles * part / parts, tiles * (part + 1) / parts, lanes + part * rows);
   });
   for (std::int64_t row = 0; row < rows; ++row) {
     Best& result = best[static_cast<std::size_t>(row)] = {-std::numeric_limits<float>::infinity(), first_token};
-    for (std::int64_t part = 0; part < threads; ++part)
+    for (std::int64_t part = 0; part < parts; ++part)
       result = best_of_lanes(lanes[part * rows + row], first_token, result);
   }
 }
