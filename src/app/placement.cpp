@@ -60,26 +60,19 @@ std::vector<int> threads_of_ranks(const config::RunConfig& config, const comm::T
   }
   const auto stage_of = [&](int rank) { return topology.place(rank).stage.value; };
   const auto is_target = [&](int rank) { return stage_of(rank) == topology.stages() - 1; };
-  const auto takes_rest = [&](int rank) { return is_target(rank) && config.stages[stage_of(rank)].threads == 0; };
 
   std::vector<int> threads(topology.ranks(), 0);
   for (const int rank : working) {
-    int taken = 0;    // by the others on these processors: by drafters, and where the configuration says so
-    int sharing = 0;  // ranks that divide what is left
-    int neighbours = 0;
+    int neighbours = 0, sharing = 0;  // ranks on these processors, and the target's among them
     for (const int other : working) {
       if (sites[other] != sites[rank]) continue;
       ++neighbours;
-      if (takes_rest(other)) {
-        ++sharing;
-      } else {
-        taken += std::max(1, config.stages[stage_of(other)].threads);
-      }
+      if (is_target(other)) ++sharing;
     }
     const int wanted = config.stages[stage_of(rank)].threads;
     threads[rank] = wanted > 0        ? wanted
                     : neighbours == 1 ? sites[rank].count
-                    : is_target(rank) ? std::max(1, (sites[rank].count - taken) / sharing)
+                    : is_target(rank) ? std::max(1, sites[rank].count / sharing)
                                       : 1;
   }
   return threads;

@@ -30,17 +30,17 @@ TEST(Threads, TheTargetAloneHasTheWholeHost) {
   EXPECT_EQ(threads_of_ranks(three_stages(), topology(), unbound(3, 8), {2}), (Threads{0, 0, 8}));
 }
 
-TEST(Threads, ADrafterWithAModelTakesOneCoreAndOneWithoutNone) {
+TEST(Threads, ADrafterWithAModelHasOneAndTheTargetAsManyAsWithoutIt) {
   EXPECT_EQ(threads_of_ranks(three_stages(), topology(), unbound(3, 8), {0, 2}), (Threads{0, 0, 8}));
-  EXPECT_EQ(threads_of_ranks(three_stages(), topology(), unbound(3, 8), {0, 1, 2}), (Threads{0, 1, 7}));
+  EXPECT_EQ(threads_of_ranks(three_stages(), topology(), unbound(3, 8), {0, 1, 2}), (Threads{0, 1, 8}));
 }
 
 TEST(Threads, EveryRankWithAModelHasOneEvenOnASmallHost) {
   EXPECT_EQ(threads_of_ranks(three_stages(), topology(), unbound(3, 1), {1, 2}), (Threads{0, 1, 1}));
 }
 
-TEST(Threads, TheTargetsRanksShareWhatIsLeftOfTheirHost) {
-  EXPECT_EQ(threads_of_ranks(three_stages(2), topology(2), unbound(4, 8), {1, 2}), (Threads{0, 1, 3, 3}));
+TEST(Threads, TheTargetsRanksShareTheirHost) {
+  EXPECT_EQ(threads_of_ranks(three_stages(2), topology(2), unbound(4, 8), {1, 2}), (Threads{0, 1, 4, 4}));
 }
 
 TEST(Threads, HostsAreCountedApart) {
@@ -57,20 +57,20 @@ TEST(Threads, ARankWithProcessorsOfItsOwnTakesThemAll) {
 TEST(Threads, APartOfAHostIsSharedLikeAWholeOne) {
   // What a batch system gives to a job that binds nothing: all ranks may run on the same 4 of 16 processors.
   const std::vector<RankSite> sites(4, {"a", "4-7", 4});
-  EXPECT_EQ(threads_of_ranks(three_stages(2), topology(2), sites, {0, 1, 2}), (Threads{0, 1, 1, 1}));
+  EXPECT_EQ(threads_of_ranks(three_stages(2), topology(2), sites, {0, 1, 2}), (Threads{0, 1, 2, 2}));
 }
 
 TEST(Threads, WhatTheConfigurationSaysCounts) {
   config::RunConfig config = three_stages();
   config.stages[1].threads = 3;
-  EXPECT_EQ(threads_of_ranks(config, topology(), unbound(3, 8), {0, 1, 2}), (Threads{0, 3, 5}));
+  EXPECT_EQ(threads_of_ranks(config, topology(), unbound(3, 8), {0, 1, 2}), (Threads{0, 3, 8}));
   config.stages[2].threads = 2;
   EXPECT_EQ(threads_of_ranks(config, topology(), unbound(3, 8), {0, 1, 2}), (Threads{0, 3, 2}));
 }
 
 TEST(Threads, ReplicasOnOneHostShareIt) {
   const comm::Topology two({1, 1, 1}, 2);
-  EXPECT_EQ(threads_of_ranks(three_stages(), two, unbound(6, 8), {0, 1, 2}), (Threads{0, 1, 3, 0, 1, 3}));
+  EXPECT_EQ(threads_of_ranks(three_stages(), two, unbound(6, 8), {0, 1, 2}), (Threads{0, 1, 4, 0, 1, 4}));
 }
 
 }  // namespace
