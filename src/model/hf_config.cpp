@@ -214,7 +214,11 @@ std::vector<float> llama3_factors(const ConfigReader& rope, const Architecture& 
 /// Rotary positions: `rope_parameters`, or `rope_theta` and `rope_scaling`.
 void read_rope(const ConfigReader& config, Architecture& a) {
   const json* parameters = config.find("rope_parameters");
-  const json* scaling = parameters != nullptr ? parameters : config.find("rope_scaling");
+  const json* scaling = config.find("rope_scaling");
+  validate(parameters == nullptr || scaling == nullptr,
+           "{} sets both rope_parameters and rope_scaling (which counts depends on the reader): leave the right one",
+           config.source());
+  if (parameters != nullptr) scaling = parameters;
   constexpr double usual_base = 10000;
   a.rope_base = static_cast<float>(config.number("rope_theta", usual_base));
   if (scaling == nullptr) return;

@@ -196,8 +196,8 @@ void Bpe::add_units(const BpeDefinition& definition, const std::unordered_map<st
   const bool are_bytes = units_ == BpeUnits::bytes;
   for (std::size_t i = 0; i < texts_.size(); ++i) {
     const std::string& text = texts_[i];
-    const bool is_normal = kinds_[i] == TokenKind::normal;
-    bytes_.push_back(!is_normal ? text : are_bytes ? alphabet.bytes_of(text) : with_spaces(text));
+    const bool is_spelled = kinds_[i] == TokenKind::normal || definition.spells_added_tokens;
+    bytes_.push_back(!is_spelled ? text : are_bytes ? alphabet.bytes_of(text) : with_spaces(text));
     const bool is_character = !text.empty() && front_character(text).bytes == text.size();
     if (!are_bytes && is_character && kinds_[i] != TokenKind::control) characters_.emplace(text, static_cast<Token>(i));
   }

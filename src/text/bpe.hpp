@@ -38,6 +38,7 @@ struct BpeDefinition {
   std::optional<Token> unknown;          ///< for what has no token; nothing: it is left out
   bool fuse_unknown = false;             ///< neighbours become one unknown token
   bool strips_space = false;             ///< decoding takes off a space at the beginning
+  bool spells_added_tokens = false;      ///< tokens that are not normal are spelt as `units` spell the others, too
   std::vector<Token> end_tokens;         ///< ascending
   std::string_view chat_template;        ///< empty: none
 };

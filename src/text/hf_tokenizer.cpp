@@ -92,6 +92,30 @@ std::unique_ptr<const Tokenizer> load_sentencepiece(const fs::path& file, const 
       SentencePieceDefinition{file.string(), model, end_tokens, read_chat_template(file.parent_path())});
 }
 
+/// Tokens that were added to a tokenizer.model are named in other files, which say nothing of how a text is split
+/// there.
+void refuse_added_tokens(const fs::path& folder, int vocabulary) {
+  const auto refuse = [&](const std::string& file, const std::string& token) {
+    reject(
+        "{}: {} adds the token \"{}\" to tokenizer.model, which takes a tokenizer.json: write one with transformers "
+        "(AutoTokenizer.from_pretrained(folder).save_pretrained(folder))",
+        folder.string(), file, io::printable(token));
+  };
+  const auto is_added = [vocabulary](const json& id) {
+    return id.is_number_integer() && id.get<std::int64_t>() >= vocabulary;
+  };
+  if (const auto added = read_if_there(folder / "added_tokens.json"); added && added->is_object()) {
+    for (const auto& [token, id] : added->items())
+      if (is_added(id)) refuse("added_tokens.json", token);
+  }
+  const auto config = read_if_there(folder / "tokenizer_config.json");
+  const json* added = config ? find(*config, "added_tokens_decoder") : nullptr;
+  if (added == nullptr || !added->is_object()) return;
+  for (const auto& [id, token] : added->items()) {
+    if (is_added(json::parse(id, nullptr, false))) refuse("tokenizer_config.json", text_at(token, "content"));
+  }
+}
+
 }  // namespace
 
 std::unique_ptr<const Tokenizer> load_hf_tokenizer(const fs::path& folder) {
@@ -100,13 +124,14 @@ std::unique_ptr<const Tokenizer> load_hf_tokenizer(const fs::path& folder) {
   validate(has_model || fs::exists(json_file),
            "{} holds neither tokenizer.json nor tokenizer.model: get the tokenizer's files", folder.string());
   const std::vector<Token> end_tokens = read_end_tokens(folder);
-  if (!fs::exists(json_file)) return load_sentencepiece(model_file, end_tokens);
-  const json root = io::read_json_file(json_file);
-  if (!has_model || is_byte_level(root)) return load_bpe(root, json_file, end_tokens);
-  // SentencePiece's own file counts, unless the other has tokens that were added to it (a fine-tuned model's).
-  auto original = load_sentencepiece(model_file, end_tokens);
-  const bool has_more = is_bpe(root) && token_count(root) > original->vocabulary_size();
-  return has_more ? load_bpe(root, json_file, end_tokens) : std::move(original);
+  // tokenizer.json counts, as with Hugging Face: it has the tokens that were added, too.
+  if (fs::exists(json_file)) {
+    const json root = io::read_json_file(json_file);
+    if (!has_model || is_bpe(root)) return load_bpe(root, json_file, end_tokens);
+  }
+  auto tokenizer = load_sentencepiece(model_file, end_tokens);
+  refuse_added_tokens(folder, tokenizer->vocabulary_size());
+  return tokenizer;
 }
 
 }  // namespace pipespec::text

@@ -131,20 +131,51 @@ std::string_view gpt2_pattern() {
   return gpt2;
 }
 
-std::string pcre_of_oniguruma(std::string_view pattern) {
+namespace {
+
+/// What PCRE2 reads otherwise.
+struct Spelling {
+  std::string_view of;      // in Oniguruma
+  std::string_view inside;  // in a class; empty: not supported there
+  std::string_view outside;
+};
+
+constexpr Spelling spellings[] = {
+    {R"(\s)", R"(\p{White_Space})", R"(\p{White_Space})"},
+    {R"(\S)", R"(\P{White_Space})", R"(\P{White_Space})"},
+    {R"(\w)", R"(\p{L}\p{M}\p{N}\p{Pc})", R"([\p{L}\p{M}\p{N}\p{Pc}])"},
+    {R"(\W)", "", R"([^\p{L}\p{M}\p{N}\p{Pc}])"},
+    {R"(\h)", "0-9a-fA-F", "[0-9a-fA-F]"},
+    {R"(\H)", "", "[^0-9a-fA-F]"},
+    {R"(\b)", "", ""},
+    {R"(\B)", "", ""},
+    {"[", "", "["},
+    {"&&", "", "&&"},
+    {"^", "^", "(?m:^)"},
+    {"$", "$", "(?m:$)"},
+};
+
+}  // namespace
+
+std::string pcre_of_oniguruma(std::string_view pattern, std::string_view source) {
   std::string out;
+  bool is_in_class = false;
   while (!pattern.empty()) {
-    const std::string_view escape = pattern.substr(0, 2);
-    if (escape == R"(\s)" || escape == R"(\S)") {
-      out += escape == R"(\s)" ? R"(\p{White_Space})" : R"(\P{White_Space})";
-    } else if (escape.front() == '\\') {
-      out += escape;
-    } else {
-      out += pattern.front();
-      pattern.remove_prefix(1);
+    const auto spelling =
+        std::ranges::find_if(spellings, [&](const Spelling& each) { return pattern.starts_with(each.of); });
+    if (spelling != std::end(spellings)) {
+      const std::string_view written = is_in_class ? spelling->inside : spelling->outside;
+      validate(!written.empty(), "{}: a Split with {} in its pattern is not supported: use a model of another family",
+               source, spelling->of);
+      out += written;
+      is_in_class |= spelling->of == "[";
+      pattern.remove_prefix(spelling->of.size());
       continue;
     }
-    pattern.remove_prefix(escape.size());
+    if (pattern.front() == ']') is_in_class = false;
+    const std::size_t length = std::min<std::size_t>(pattern.front() == '\\' ? 2 : 1, pattern.size());
+    out += pattern.substr(0, length);
+    pattern.remove_prefix(length);
   }
   return out;
 }

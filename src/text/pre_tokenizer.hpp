@@ -40,8 +40,8 @@ const NamedPreTokenizer& gguf_pre_tokenizer(std::string_view name, std::string_v
 /// GPT-2's pattern, in PCRE2's spelling.
 std::string_view gpt2_pattern();
 
-/// A pattern of a tokenizer.json in PCRE2's spelling: in Oniguruma \s is Unicode's White_Space, in PCRE2 it is not
-/// quite.
-std::string pcre_of_oniguruma(std::string_view pattern);
+/// A pattern of a tokenizer.json, which is Oniguruma's, in PCRE2's spelling: \s is Unicode's White_Space, \w counts
+/// marks, ^ and $ are a line's. UserError where it has something that is not spelt out here; `source` is the file.
+std::string pcre_of_oniguruma(std::string_view pattern, std::string_view source);
 
 }  // namespace pipespec::text

@@ -32,6 +32,7 @@ class TokenizerJson {
     if (const json* step = find(root_, "decoder")) read_decoder(*step);
     BpeDefinition definition = std::move(definition_);
     definition.source = source_;
+    definition.spells_added_tokens = true;  // decoders make no difference between tokens
     definition.tokens.assign(tokens_.begin(), tokens_.end());
     definition.merges.assign(merges_.begin(), merges_.end());
     if (definition.units == BpeUnits::bytes && definition.byte_fallback)
@@ -178,8 +179,10 @@ class TokenizerJson {
     if (type == "Sequence") {
       for_each_step(step, "pretokenizers", [&](const json& each) { read_pre_tokenizer(each); });
     } else if (type == "Split") {
+      if (has_byte_level_) unsupported("a Split after ByteLevel");
       patterns.push_back(split_pattern(step));
     } else if (type == "ByteLevel") {
+      if (std::exchange(has_byte_level_, true)) unsupported("ByteLevel after ByteLevel");
       if (is_true(step, "add_prefix_space")) set_spacing({{Rewriting::Kind::begin, "", " "}}, "add_prefix_space");
       const json* use_regex = find(step, "use_regex");
       if (use_regex == nullptr || *use_regex == true) patterns.emplace_back(gpt2_pattern());
@@ -196,7 +199,7 @@ class TokenizerJson {
     const json* pattern = find(step, "pattern");
     const bool is_plain = pattern != nullptr && text_at(step, "behavior") == "Isolated" && !is_true(step, "invert");
     const std::string expression = is_plain ? text_at(*pattern, "Regex") : "";
-    if (!expression.empty()) return pcre_of_oniguruma(expression);
+    if (!expression.empty()) return pcre_of_oniguruma(expression, source_);
     const std::string literal = is_plain ? text_at(*pattern, "String") : "";
     if (literal.empty() || literal.find("\\E") != std::string::npos)
       unsupported("a Split that is not by a Regex or String, Isolated and not inverted");
@@ -249,6 +252,7 @@ class TokenizerJson {
   const std::string& source_;
   std::vector<std::string> tokens_;
   std::size_t missing_ = 0;  // of tokens_: ids that are nobody's
+  bool has_byte_level_ = false;
   std::vector<std::string> merges_;
   BpeDefinition definition_;
 };
@@ -258,18 +262,6 @@ class TokenizerJson {
 bool is_bpe(const json& root) {
   const json* model = find(root, "model");
   return model != nullptr && (text_at(*model, "type") == "BPE" || find(*model, "merges") != nullptr);
-}
-
-std::int64_t token_count(const json& root) {
-  const json* model = find(root, "model");
-  const json* vocabulary = model != nullptr ? find(*model, "vocab") : nullptr;
-  std::int64_t count = vocabulary != nullptr ? static_cast<std::int64_t>(vocabulary->size()) : 0;
-  const json* added = find(root, "added_tokens");
-  for (const json& entry : added != nullptr ? *added : json::array())
-    if (const json* id = find(entry, "id"); id != nullptr && id->is_number_unsigned())
-      count = std::max(count,
-                       static_cast<std::int64_t>(std::min(id->get<std::uint64_t>(), std::uint64_t{largest_token})) + 1);
-  return count;
 }
 
 bool is_byte_level(const json& root) {

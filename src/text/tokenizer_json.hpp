@@ -24,9 +24,6 @@ struct VocabularyUse {
 /// Whether `root`, the content of a tokenizer.json, is a BPE, which make_bpe_tokenizer() reads.
 bool is_bpe(const nlohmann::json& root);
 
-/// How many tokens it has, added ones included.
-std::int64_t token_count(const nlohmann::json& root);
-
 /// Whether its units are bytes; those of the others (LLaMA 2's) are characters.
 bool is_byte_level(const nlohmann::json& root);
 

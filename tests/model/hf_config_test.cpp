@@ -146,6 +146,12 @@ INSTANTIATE_TEST_SUITE_P(
                               c["rope_scaling"] = {{"rope_type", "yarn"}, {"factor", 4.0}};
                             },
                             "'yarn'"},
+                      Fault{"RopeTwice",
+                            [](json& c) {
+                              c["rope_scaling"] = {{"rope_type", "linear"}, {"factor", 4.0}};
+                              c["rope_parameters"] = {{"rope_type", "default"}};
+                            },
+                            "both rope_parameters and rope_scaling"},
                       Fault{"RopeByLayers",
                             [](json& c) {
                               c["rope_parameters"] = {{"full_attention", {{"rope_theta", 1e6}}}};

@@ -63,15 +63,44 @@ TEST(HfTokenizer, EndTokensComeFromTheFilesBesideIt) {
   EXPECT_THAT(load_tokenizer(folder.path())->end_tokens(), ElementsAre(4000)) << "a model's own";
 }
 
-TEST(HfTokenizer, SentencePiecesOwnFileCountsUnlessTheOtherHasFurtherTokens) {
+TEST(HfTokenizer, OfTwoFilesTheOneWithTheAddedTokensCounts) {
   const ScratchDirectory folder;
   std::filesystem::copy(data / "llama2_style/tokenizer.model", folder.path());
+  const auto plain = load_tokenizer(folder.path());
+  EXPECT_GT(plain->encode("</s>").size(), 1u) << "text, to SentencePiece";
   auto json = io::read_json_file(data / "forms/characters.json");
-  folder.write("tokenizer.json", json.dump());
-  EXPECT_EQ(load_tokenizer(folder.path())->vocabulary_size(), 2000);
   json["added_tokens"].push_back({{"id", 2000}, {"content", "<pad>"}, {"special", true}});
   folder.write("tokenizer.json", json.dump());
-  EXPECT_EQ(load_tokenizer(folder.path())->vocabulary_size(), 2001);
+  const auto both = load_tokenizer(folder.path());
+  EXPECT_THAT(both->encode("</s>"), ElementsAre(*both->special_token("</s>")));
+  EXPECT_THAT(both->encode("<pad>"), ElementsAre(2000));
+  json["model"] = {{"type", "Unigram"}, {"vocab", nlohmann::json::array()}};
+  folder.write("tokenizer.json", json.dump());
+  EXPECT_EQ(load_tokenizer(folder.path())->vocabulary_size(), 2000) << "which tokenizer.model is good for";
+}
+
+TEST(HfTokenizer, TokensAddedToATokenizerModelAloneAreRefused) {
+  const ScratchDirectory folder;
+  std::filesystem::copy(data / "llama2_style/tokenizer.model", folder.path());
+  folder.write("tokenizer_config.json", R"({"added_tokens_decoder": {"2": {"content": "</s>"}}})");
+  EXPECT_EQ(load_tokenizer(folder.path())->vocabulary_size(), 2000) << "a token that it has";
+  const auto refusal = [](const char* file) {
+    return ThrowsMessage<UserError>(AllOf(HasSubstr(file), HasSubstr("\"<|im_end|>\""), HasSubstr("tokenizer.json")));
+  };
+  folder.write("tokenizer_config.json", R"({"added_tokens_decoder": {"2000": {"content": "<|im_end|>"}}})");
+  EXPECT_THAT([&] { load_tokenizer(folder.path()); }, refusal("tokenizer_config.json"));
+  folder.write("tokenizer_config.json", "{}");
+  folder.write("added_tokens.json", R"({"<|im_end|>": 2000})");
+  EXPECT_THAT([&] { load_tokenizer(folder.path()); }, refusal("added_tokens.json"));
+}
+
+TEST(HfTokenizer, AnAddedTokenIsSpeltLikeTheOthers) {
+  const ScratchDirectory folder;
+  auto json = io::read_json_file(data / "forms/characters.json");
+  json["added_tokens"].push_back({{"id", 2000}, {"content", "\u2581<PRE>"}, {"special", true}});
+  folder.write("tokenizer.json", json.dump());
+  const Token tokens[] = {2000, 2000};
+  EXPECT_EQ(load_tokenizer(folder.path())->decode(tokens), "<PRE> <PRE>") << "as CodeLlama's";
 }
 
 TEST(HfTokenizer, TheChatFormFollowsFromTheTemplate) {

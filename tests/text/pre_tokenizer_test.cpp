@@ -51,9 +51,15 @@ TEST(PreTokenizer, TheShorthandClassesOfAPatternAreThoseOfUnicode) {
   EXPECT_THAT(PreTokenizer(words, "model.gguf").split("für, α"), ElementsAre("für", ", ", "α"));
 }
 
-TEST(PreTokenizer, OnigurumasWhiteSpaceIsSpeltOut) {
-  EXPECT_EQ(pcre_of_oniguruma(R"(\s+(?!\S)|[^\s\p{L}]|\\s)"),
-            R"(\p{White_Space}+(?!\P{White_Space})|[^\p{White_Space}\p{L}]|\\s)");
+TEST(PreTokenizer, WhatOnigurumaReadsOtherwiseIsSpeltOut) {
+  const auto spelt = [](std::string_view pattern) { return pcre_of_oniguruma(pattern, "tokenizer.json"); };
+  EXPECT_EQ(spelt(R"(\s+(?!\S)|[^\s\p{L}]|\\s)"), R"(\p{White_Space}+(?!\P{White_Space})|[^\p{White_Space}\p{L}]|\\s)");
+  EXPECT_EQ(spelt(R"(^\w|[\w-]\W$)"),
+            R"((?m:^)[\p{L}\p{M}\p{N}\p{Pc}]|[\p{L}\p{M}\p{N}\p{Pc}-][^\p{L}\p{M}\p{N}\p{Pc}](?m:$))");
+  EXPECT_EQ(spelt(R"(\h[\h])"), "[0-9a-fA-F][0-9a-fA-F]");
+  EXPECT_EQ(spelt(R"([!"#$%&'\[\]^])"), R"([!"#$%&'\[\]^])");
+  for (const char* pattern : {R"(\bword)", R"([\W])", R"([[:punct:]]+)", R"([\p{L}&&[^a]])"})
+    EXPECT_THROW(spelt(pattern), UserError) << pattern;
 }
 
 TEST(PreTokenizer, APatternWhoseMatchesEndBeforeTheyBeginIsRefusedInsteadOfFollowedForEver) {
