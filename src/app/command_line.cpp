@@ -150,6 +150,8 @@ class CommandLine {
     command->add_option("--jitter-ms", simulate_.jitter_ms, "how much more or less that may be")
         ->check(CLI::NonNegativeNumber)
         ->capture_default_str();
+    command->add_flag("--with-models", simulate_.with_models,
+                      "load the models and let them decode the tasks, instead of a made-up text");
     command->add_flag("--json", simulate_.is_json, "one JSON object instead of the tables");
     command->callback([this] { command_ = [this] { return simulate_command(simulate_); }; });
   }

@@ -67,9 +67,10 @@ struct BenchForwardArguments {
 struct SimulateArguments {
   std::string config;
   std::vector<std::string> overrides;
-  std::string step_times;  ///< file; empty: what the configuration says of synthetic stages
-  double latency_ms = 0;   ///< of a message
-  double jitter_ms = 0;    ///< the latency is this much more or less
+  std::string step_times;    ///< file; empty: what the configuration says of synthetic stages
+  double latency_ms = 0;     ///< of a message
+  double jitter_ms = 0;      ///< the latency is this much more or less
+  bool with_models = false;  ///< what models say is computed, not made up
   bool is_json = false;
 };
 

@@ -98,7 +98,8 @@ std::vector<Prediction> predict(const Simulation& simulation) {
   for (const ExperimentConfig& experiment : config.experiments) {
     Prediction prediction{experiment, simulation.run(experiment), 0, {}};
     if (prediction.summary.ms_per_token > 0) prediction.speedup = baseline / prediction.summary.ms_per_token;
-    if (experiment.stages.size() > 1) prediction.sensitivity = vary(simulation, experiment);
+    const bool is_varied = experiment.stages.size() > 1 && simulation.text() == SimulatedText::made_up;
+    if (is_varied) prediction.sensitivity = vary(simulation, experiment);
     predictions.push_back(std::move(prediction));
   }
   return predictions;
@@ -126,7 +127,7 @@ void print_text(const Simulation& simulation, const std::vector<Prediction>& pre
                s.ms_per_token, s.tokens_per_second, p.speedup, s.tokens_per_pass, s.messages_per_token, busy);
   }
   for (const Prediction& p : predictions) {
-    if (p.experiment.stages.size() < 2) continue;
+    if (p.sensitivity.depth.empty()) continue;
     fmt::print("\n{}: ms per token with other\n", p.experiment.label);
     print_variants("rejections, x", p.sensitivity.rejections);
     print_variants(name_of_depth(p.experiment), p.sensitivity.depth);
@@ -165,7 +166,7 @@ void print_json(const Simulation& simulation, const std::vector<Prediction>& pre
               {"tokens_per_pass", p.summary.tokens_per_pass},
               {"messages_per_token", p.summary.messages_per_token},
               {"busy", busy}};
-    if (names.size() > 1) {
+    if (!p.sensitivity.depth.empty()) {
       each["ms_per_token_with"] = {{"rejections", variants_json(p.sensitivity.rejections)},
                                    {name_of_depth(p.experiment), variants_json(p.sensitivity.depth)},
                                    {"chain", variants_json(p.sensitivity.chain)}};
@@ -182,7 +183,8 @@ int simulate_command(const SimulateArguments& arguments) {
            "--jitter-ms {} (more than --latency-ms {}, and no message arrives before it is sent): lower it",
            arguments.jitter_ms, arguments.latency_ms);
   const Simulation simulation(config::load(arguments.config, arguments.overrides), arguments.step_times,
-                              {1e-3 * arguments.latency_ms, 1e-3 * arguments.jitter_ms});
+                              {1e-3 * arguments.latency_ms, 1e-3 * arguments.jitter_ms},
+                              arguments.with_models ? SimulatedText::of_the_models : SimulatedText::made_up);
   const std::vector<Prediction> predictions = predict(simulation);
   if (arguments.is_json) {
     print_json(simulation, predictions);

@@ -128,7 +128,7 @@ StageRank::StageRank(const Job& job, const StageFiles& files, Position context)
     const int place = synthetic_place(job.config, job.place.stage.value);
     const model::SyntheticTimes times{stage.synthetic->pass_ms * 1e-3, stage.synthetic->row_ms * 1e-3};
     synthetic_ = std::make_unique<model::SyntheticModel>(synthetic_text(job.config), place, times,
-                                                         job.config.sequences_in_flight, context);
+                                                         config::most_sequences_in_flight(job.config), context);
     return;
   }
   const bool is_shared = comm_.size() > 1;

@@ -71,6 +71,29 @@ class Simulate(ExecutableTest):
         times.write_text("drift: {ms: 1}\n")
         self.assertIn("drift is no stage of test", self.refusal(config, "--step-times", times))
 
+    def test_an_experiment_has_its_own_sequences_in_flight(self):
+        flight = [self.simulate(self.config(CHAIN, f"  - {{strategy: pipespec, sequences_in_flight: {count}}}"))["pipespec"]
+                  for count in (1, 4)]
+        self.assertGreater(flight[1]["tokens_per_second"], 1.5 * flight[0]["tokens_per_second"])
+
+    def test_models_may_say_what_they_say_in_a_run(self):
+        model = self.tiny_model("four", layers=4)
+        stages = (f"  - {{name: ngram, drafter: prompt_lookup}}\n  - {{name: cut, model: {model}, layers: [0, 3]}}\n"
+                  f"  - {{name: whole, model: {model}}}")
+        config = self.config(stages, EXPERIMENTS)
+        times = self.write("times.yaml", "cut: {ms: 1}\nwhole: {ms: 4}\n")
+        predicted = self.simulate(config, "--step-times", times, "--with-models")
+        done = run(3, "run", config)
+        self.assertEqual(done.returncode, DONE, done.stderr)
+        tokens = sum(sample["tokens"] for sample in self.samples()) // 3
+        self.assertEqual({each["tokens"] for each in predicted.values()}, {tokens})
+        # Taking turns, who accepts what does not depend on time.
+        self.assertEqual(self.tokens_per_pass(done.stdout, "speculative"),
+                         round(predicted["speculative"]["tokens_per_pass"], 2))
+        self.assertIn("give --with-models", self.refusal(config, "--step-times", times))
+        for refused in ("generation.temperature=1", "sequences_in_flight=2"):
+            self.assertIn("--with-models: ", self.refusal(config, "--step-times", times, "--with-models", "--set", refused))
+
     def test_the_text_shows_every_experiment(self):
         done = run(1, "simulate", self.config(CHAIN, EXPERIMENTS))
         for part in ("autoregressive", "pipespec", "ms/token", "large 100", "rejections, x", "window", "chain"):

@@ -26,6 +26,11 @@ class Synthetic(ExecutableTest):
         self.assertEqual({sample["finish"] for sample in samples}, {"end_token"})
         self.assertTrue(all(sample["token_ids"][-1] == 0 and 0 not in sample["token_ids"][:-1] for sample in samples))
 
+    def test_an_experiment_may_have_more_sequences_in_flight_than_the_run(self):
+        samples = self.run_config(2, chain(2), "  - {strategy: autoregressive}\n  - {strategy: pipespec, sequences_in_flight: 3}")
+        self.assertEqual(len(samples), 8)
+        self.assert_identical(samples)
+
     def test_drafts_are_accepted_as_often_as_the_stages_agree(self):
         config = self.config(synthetic("draft", 0, agreement=0.75) + synthetic("target", 0),
                              "  - {strategy: speculative, lookahead: 1}", new_tokens=2000)
