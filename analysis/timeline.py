@@ -61,10 +61,12 @@ def window(samples: h5py.Group, row: int, arguments) -> tuple[float, float]:
 
 
 def draw_passes(axes, stage: int, steps: dict, begin: float, end: float):
+    given_up = steps.get("given_up", np.zeros(len(steps["end"])))  # older files have no such column
     for i in np.flatnonzero((steps["end"] >= begin) & (steps["begin"] <= end)):
         left = 1e3 * (steps["begin"][i] - begin)
         width = max(1e3 * (steps["end"][i] - steps["begin"][i]), 0.05)
-        axes.barh(stage, width, BAR, left, color=PASS_COLOURS[steps["kind"][i]], edgecolor="#333333", linewidth=0.6)
+        axes.barh(stage, width, BAR, left, color=PASS_COLOURS[steps["kind"][i]], edgecolor="#333333", linewidth=0.6,
+                  hatch="////" if given_up[i] else None)
         if width > 0.02 * 1e3 * (end - begin):
             label = f"+{steps['appended'][i]}"
             if steps["offered"][i]:

@@ -153,7 +153,8 @@ simulate::Summary Simulation::run(const config::ExperimentConfig& experiment, st
   for (std::size_t place = 0; place < experiment.stages.size(); ++place) {
     const int stage = experiment.stages[place];
     simulate::StageModel model{.times = assumptions_[stage].times,
-                               .lenience = config::lenience_at(config_, experiment, static_cast<int>(place))};
+                               .lenience = config::lenience_at(config_, experiment, static_cast<int>(place)),
+                               .is_shared = config_.stages[stage].tensor_parallel > 1};
     if (config_.stages[stage].drafter == config::DrafterKind::prompt_lookup) {
       drafters.push_back(make_drafter(config_.stages[stage]));
       model.drafter = drafters.back().get();

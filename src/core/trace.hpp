@@ -30,6 +30,7 @@ struct StepRecord {
   StepKind kind = StepKind::draft;
   std::int32_t available = 0;  ///< drafts at hand when the step was planned; `offered` of them were checked
   double expected = 0;         ///< tokens that the stage's policy expected the step to append
+  std::int32_t given_up = 0;   ///< 1: the pass was voided while it ran, and cut short at `end`
   double waited = 0;           ///< seconds that the policy had held the pass back for drafts
   std::int32_t pass = 0;  ///< number of the forward pass at its stage, in its experiment; steps of one pass share it
   friend bool operator==(const StepRecord&, const StepRecord&) = default;
@@ -59,7 +60,7 @@ struct LinkStatistics {
   std::int64_t wasted = 0;             ///< rows computed and discarded
   std::int64_t stale = 0;              ///< tokens received in an older epoch and dropped
   std::int64_t corrections = 0;        ///< corrections sent down the link
-  std::int64_t passes = 0;             ///< all passes of the stage, prefill included
+  std::int64_t passes = 0;             ///< passes of the stage that ran to their end, prefill included
   friend bool operator==(const LinkStatistics&, const LinkStatistics&) = default;
 };
 

@@ -168,6 +168,15 @@ void InvariantChecker::check_begun(const StageOptions& options, const SequenceSt
   seen.cached.insert(seen.cached.end(), pass.tokens.begin(), pass.tokens.end());
 }
 
+void InvariantChecker::check_given_up(const Stage& stage, const Pass& pass, const StepResult& result) {
+  sequence_ = pass.sequence;
+  require(result.void_ && result.appended.empty() && !result.finished, "work: what is given up was void");
+  if (stage.find(sequence_) == nullptr) return;
+  std::vector<Token>& cached = seen_.at(sequence_).cached;
+  cached.resize(std::min(cached.size(), static_cast<std::size_t>(pass.begin)));
+  check(stage);
+}
+
 void InvariantChecker::check_completed(const Stage& stage, const Work& work, const StepResult& result) {
   sequence_ = sequence_of(work);
   const SequenceState* state = stage.find(sequence_);

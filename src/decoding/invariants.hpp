@@ -32,6 +32,9 @@ class InvariantChecker {
   /// When next_work(), asked for whatever there is, has handed out nothing.
   void check_idle(const Stage& stage);
 
+  /// When give_up() has returned `result`.
+  void check_given_up(const Stage& stage, const Pass& pass, const StepResult& result);
+
   /// When complete() has returned `result`.
   void check_completed(const Stage& stage, const Work& work, const StepResult& result);
 

@@ -128,16 +128,37 @@ Pass SequenceState::next_pass(const StepLimits& size) const {
   return pass;
 }
 
+/// Rows whose token and whole prefix still are the view's. A cut below `begin` has lowered kv_length_.
+Position SequenceState::kept_rows(const Pass& pass) const {
+  if (kv_length_ != pass.begin) return 0;
+  const auto view = std::span(view_).subspan(pass.begin);
+  const auto differ = std::mismatch(pass.tokens.begin(), pass.tokens.end(), view.begin(), view.end());
+  return static_cast<Position>(differ.first - pass.tokens.begin());
+}
+
+bool SequenceState::is_void(const Pass& pass) const {
+  return kept_rows(pass) == 0;
+}
+
+StepResult SequenceState::give_up(const Pass& pass) {
+  expect(is_void(pass), "only what is void is given up");
+  expect(std::exchange(outstanding_, false), "a result belongs to outstanding work");
+  StepResult result;
+  result.void_ = true;
+  result.wasted = static_cast<int>(pass.tokens.size());
+  statistics_.wasted += result.wasted;
+  kv_length_ = std::min(kv_length_, length() - 1);
+  if (pass.outputs > 0) stepped_ = true;
+  flush();
+  return result;
+}
+
 StepResult SequenceState::complete(const Pass& pass, std::span<const Token> outputs) {
   expect(std::exchange(outstanding_, false), "a result belongs to outstanding work");
   expect(outputs.size() == static_cast<std::size_t>(pass.outputs), "as many outputs as were asked for");
   const auto rows = static_cast<Position>(pass.tokens.size());
 
-  // Rows whose token and whole prefix still are the view's. A cut below `begin` has lowered kv_length_.
-  Position kept = 0;
-  if (kv_length_ == pass.begin) {
-    while (kept < rows && pass.begin + kept < length() && pass.tokens[kept] == view_[pass.begin + kept]) ++kept;
-  }
+  Position kept = kept_rows(pass);
   const Position first_output = rows - pass.outputs;
   const bool is_known = pass.begin + kept == length() && kept > first_output;  // the token after the view
   StepResult result;

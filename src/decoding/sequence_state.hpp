@@ -78,6 +78,13 @@ class SequenceState {
   StepResult complete(const Pass& pass, std::span<const Token> outputs);
   StepResult complete(const Proposal& proposal, std::span<const Token> tokens);
 
+  /// Whether messages have voided all of the outstanding pass: none of its rows is of the view any more, so completing
+  /// it would change nothing.
+  bool is_void(const Pass& pass) const;
+
+  /// The outstanding pass, which is void, is given up: nothing of it has reached the cache.
+  StepResult give_up(const Pass& pass);
+
   /// The messages to send since the last call, in order. Called after any of the above.
   std::vector<Outgoing> take_outgoing();
 
@@ -117,6 +124,7 @@ class SequenceState {
   void flush_up();
   void flush_down();
   void flush();
+  Position kept_rows(const Pass& pass) const;
   void count(const Pass& pass, const StepResult& result);
 
   std::shared_ptr<const StageOptions> options_;  // shared with the stage, so that a copy of a stage stands alone

@@ -178,14 +178,17 @@ std::vector<Work> Stage::next_pass(std::span<const Choice> choices) {
   return pass;
 }
 
+/// Of work whose sequence has ended meanwhile.
+StepResult Stage::ended_result() {
+  StepResult ended;
+  ended.void_ = true;
+  return ended;
+}
+
 template <class W>
 StepResult Stage::complete_work(const W& work, std::span<const Token> tokens) {
   const auto entry = sequences_.find(work.sequence);
-  if (entry == sequences_.end()) {
-    StepResult ended;
-    ended.void_ = true;
-    return ended;
-  }
+  if (entry == sequences_.end()) return ended_result();
   StepResult result = entry->second.complete(work, tokens);
   collect(entry->second);
   return result;
@@ -197,6 +200,22 @@ StepResult Stage::complete(const Pass& pass, std::span<const Token> outputs) {
 
 StepResult Stage::complete(const Proposal& proposal, std::span<const Token> tokens) {
   return complete_work(proposal, tokens);
+}
+
+bool Stage::is_void(std::span<const Work> work) const {
+  return std::ranges::all_of(work, [this](const Work& step) {
+    const SequenceState* state = find(sequence_of(step));
+    const Pass* pass = std::get_if<Pass>(&step);
+    return state == nullptr || (pass != nullptr && state->is_void(*pass));
+  });
+}
+
+StepResult Stage::give_up(const Pass& pass) {
+  const auto entry = sequences_.find(pass.sequence);
+  if (entry == sequences_.end()) return ended_result();
+  const StepResult result = entry->second.give_up(pass);
+  collect(entry->second);
+  return result;
 }
 
 void Stage::collect(SequenceState& state) {

@@ -77,6 +77,13 @@ class Stage {
   StepResult complete(const Pass& pass, std::span<const Token> outputs);
   StepResult complete(const Proposal& proposal, std::span<const Token> tokens);
 
+  /// Whether all of the outstanding work is void (SequenceState::is_void, or its sequence has ended), so that a driver
+  /// may stop computing it.
+  bool is_void(std::span<const Work> work) const;
+
+  /// Takes back a pass of work that is void and was not computed to its end.
+  StepResult give_up(const Pass& pass);
+
   std::vector<Outgoing> take_outgoing();
 
   /// Sequences that ended since the last call.
@@ -110,6 +117,7 @@ class Stage {
   void route(StageIndex from, const M& message);
   template <class W>
   StepResult complete_work(const W& work, std::span<const Token> tokens);
+  static StepResult ended_result();
   void collect(SequenceState& state);
   std::vector<Work> next_proposals(std::span<const Choice> choices);
   std::vector<Work> next_pass(std::span<const Choice> choices);

@@ -29,6 +29,16 @@ int rows_of(std::span<const Candidate> candidates) {
   return rows;
 }
 
+int rows_of(std::span<const Work> work) {
+  int rows = 0;
+  for (const Work& step : work) rows += static_cast<int>(std::get<Pass>(step).tokens.size());
+  return rows;
+}
+
+bool has_rows_of_a_prompt(std::span<const Work> work) {
+  return std::ranges::any_of(work, [](const Work& step) { return std::get<Pass>(step).kind == StepKind::prefill; });
+}
+
 }  // namespace
 
 std::optional<Token> draft_behind(const Pass& pass, const SequenceState& state) {
@@ -247,16 +257,14 @@ void StepPlanner::passed(std::span<const Work> work, double begin, double end) {
   }
   tokens_of_last_ = 0;
   const double since_last = last_end_ ? end - *last_end_ : end - begin;
-  int rows = 0;
-  bool is_prefill = false;
-  for (const Work& step : work) {
-    const Pass& pass = std::get<Pass>(step);
-    rows += static_cast<int>(pass.tokens.size());
-    is_prefill |= pass.kind == StepKind::prefill;
-  }
+  const bool has_prompt = has_rows_of_a_prompt(work);
   last_end_ = end;
-  seconds_of_last_ = is_prefill ? 0 : since_last;
-  if (!is_prefill) times_.observe(rows, end - begin);
+  seconds_of_last_ = has_prompt ? 0 : since_last;
+  if (!has_prompt) times_.observe(rows_of(work), end - begin);
+}
+
+double StepPlanner::seconds_of(std::span<const Work> work) const {
+  return has_rows_of_a_prompt(work) ? 0 : times_.seconds(rows_of(work));
 }
 
 void StepPlanner::completed(const Pass& pass, const StepResult& result, std::optional<Token> next_draft) {

@@ -59,6 +59,9 @@ class StepPlanner {
   /// The passes that were planned last were computed from `begin` to `end`.
   void passed(std::span<const Work> work, double begin, double end);
 
+  /// How long such a pass has taken lately, in seconds; 0 where that is not known, as with rows of a prompt.
+  double seconds_of(std::span<const Work> work) const;
+
   /// One of them is completed. `next_draft`: draft_behind() of it.
   void completed(const Pass& pass, const StepResult& result, std::optional<Token> next_draft);
 

@@ -1,5 +1,7 @@
 #include "model/synthetic_model.hpp"
 
+#include <chrono>
+#include <thread>
 #include <utility>
 
 #include "core/clock.hpp"
@@ -7,6 +9,12 @@
 #include "core/precise_sleep.hpp"
 
 namespace pipespec::model {
+
+namespace {
+
+constexpr std::chrono::duration<double> layer = std::chrono::milliseconds(1);
+
+}  // namespace
 
 SyntheticModel::SyntheticModel(SyntheticText text, int stage, const SyntheticTimes& times, int slots, Position context)
     : text_(std::move(text)), stage_(stage), times_(times), context_(context), caches_(slots) {
@@ -18,7 +26,7 @@ void SyntheticModel::truncate(Slot slot, Position length) {
   caches_[slot].resize(length);
 }
 
-bool SyntheticModel::forward(std::span<const Segment> segments, std::span<Token> next, const KeepGoing&) {
+bool SyntheticModel::forward(std::span<const Segment> segments, std::span<Token> next, const KeepGoing& keep_going) {
   const double begin = steady_seconds();
   std::size_t rows = 0;
   for (const Segment& segment : segments) {
@@ -28,7 +36,14 @@ bool SyntheticModel::forward(std::span<const Segment> segments, std::span<Token>
     next = next.subspan(segment.outputs);
     rows += segment.tokens.size();
   }
-  sleep_until(begin + times_.pass + static_cast<double>(rows) * times_.row);
+  const double end = begin + times_.pass + static_cast<double>(rows) * times_.row;
+  while (keep_going && steady_seconds() + layer.count() < end) {
+    std::this_thread::sleep_for(layer);
+    if (keep_going()) continue;
+    for (const Segment& segment : segments) truncate(segment.slot, segment.begin);
+    return false;
+  }
+  sleep_until(end);
   return true;
 }
 

@@ -27,7 +27,7 @@ class SyntheticModel final : public LanguageModel {
   int slots() const override { return static_cast<int>(caches_.size()); }
   Position length(Slot slot) const override { return static_cast<Position>(caches_.at(slot).size()); }
   void truncate(Slot slot, Position length) override;
-  /// Has no layers, so it runs to its end and never asks.
+  /// Asks every millisecond, as a model does between its layers.
   bool forward(std::span<const Segment> segments, std::span<Token> next, const KeepGoing& keep_going = {}) override;
 
  private:

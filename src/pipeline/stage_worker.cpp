@@ -104,10 +104,15 @@ bool StageWorker::step() {
 
 void StageWorker::run_pass(std::span<const Work> work) {
   const double begin = parts_.clock->now();
-  compute(work);
+  watch_.begin_pass(begin, planner_.seconds_of(work));
+  if (!compute(work)) {
+    traces_.end_pass(begin, plan_.waited);
+    return give_up(work);
+  }
   planner_.passed(work, begin, parts_.clock->now());
   traces_.end_pass(begin, plan_.waited);
-  receive_messages();  // what arrived during the pass counts before its results do
+  look();  // what arrived during the pass counts before its results do
+  watch_.end_pass(stage_.is_void(work));
   auto outputs = std::span<const Token>(outputs_);
   for (const Work& step : work) {
     const Pass& pass = std::get<Pass>(step);
@@ -116,8 +121,32 @@ void StageWorker::run_pass(std::span<const Work> work) {
   }
 }
 
-/// All sequences of the pass at once.
-void StageWorker::compute(std::span<const Work> work) {
+void StageWorker::look() {
+  const double begin = parts_.clock->now();
+  receive_messages();
+  watch_.looked(begin, parts_.clock->now());
+}
+
+/// Between two layers.
+bool StageWorker::is_still_wanted(std::span<const Work> work) {
+  if (!watch_.is_due(parts_.clock->now())) return true;
+  look();
+  send_messages();
+  return !stage_.is_void(work);
+}
+
+void StageWorker::give_up(std::span<const Work> work) {
+  watch_.end_pass(true);
+  for (const Work& step : work) {
+    const Pass& pass = std::get<Pass>(step);
+    const StepResult result = stage_.give_up(pass);
+    if (checker_) checker_->check_given_up(stage_, pass, result);
+    traces_.record_given_up(pass, result, plan_.of(pass.sequence));
+  }
+}
+
+/// All sequences of the pass at once. False: it was voided and given up.
+bool StageWorker::compute(std::span<const Work> work) {
   texts_.clear();
   segments_.clear();
   std::size_t outputs = 0;
@@ -127,7 +156,9 @@ void StageWorker::compute(std::span<const Work> work) {
     parts_.model->truncate(segments_.back().slot, segments_.back().begin);
   }
   outputs_.resize(outputs);
-  parts_.model->forward(segments_, outputs_);
+  model::KeepGoing keep_going;
+  if (!stage_.options().is_target()) keep_going = [&] { return is_still_wanted(work); };
+  return parts_.model->forward(segments_, outputs_, keep_going);
 }
 
 model::Segment StageWorker::segment_of(const Pass& pass) {

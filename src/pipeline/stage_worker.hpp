@@ -21,6 +21,7 @@
 #include "model/language_model.hpp"
 #include "pipeline/sample_queue.hpp"
 #include "pipeline/trace_book.hpp"
+#include "pipeline/void_watch.hpp"
 
 namespace pipespec::pipeline {
 
@@ -45,6 +46,10 @@ struct StageParts {
 /// Drives a decoding::Stage from the first sample to the last: applies what has arrived, runs the next pass, applies
 /// what arrived meanwhile, completes the pass, sends what it caused. Nothing on that way blocks. When there is nothing
 /// to do it sleeps (comm::Backoff). Main thread only.
+///
+/// A stage below the target looks for messages between the layers of its pass as well, where that pays (VoidWatch).
+/// What has come then goes on down the chain at once, and a pass that it voids for all its sequences is given up.
+/// The target's passes are never void. Ranks that share a model run every pass to its end (SharedModel).
 class StageWorker {
  public:
   explicit StageWorker(StageParts parts);
@@ -65,7 +70,10 @@ class StageWorker {
   void abandon();
   bool step();
   void run_pass(std::span<const decoding::Work> work);
-  void compute(std::span<const decoding::Work> work);
+  bool compute(std::span<const decoding::Work> work);
+  void look();
+  bool is_still_wanted(std::span<const decoding::Work> work);
+  void give_up(std::span<const decoding::Work> work);
   model::Segment segment_of(const decoding::Pass& pass);
   void complete(const decoding::Pass& pass, std::span<const Token> outputs);
   void run_proposals(std::span<const decoding::Work> work);
@@ -80,7 +88,8 @@ class StageWorker {
   TraceBook traces_;
   decoding::StepPlanner planner_;
   decoding::StepPlan plan_;  // of the step that is taken
-  std::vector<int> peers_;   // stages to look for messages of, most urgent first
+  VoidWatch watch_;
+  std::vector<int> peers_;  // stages to look for messages of, most urgent first
   std::map<SequenceId, Live> live_;
   struct Place {  // of a sequence in the model
     model::Slot slot = 0;

@@ -66,6 +66,11 @@ void TraceBook::record(const Pass& pass, const StepResult& result, const Choice&
   step.expected = choice.expected;
 }
 
+void TraceBook::record_given_up(const Pass& pass, const StepResult& result, const Choice& choice) {
+  record(pass, result, choice);
+  open_[pass.sequence].steps.back().given_up = 1;
+}
+
 void TraceBook::record(const Proposal& proposal, const StepResult& result) {
   if (result.appended.empty()) return;  // nothing to say is no step
   StepRecord& step = add_step(proposal.sequence);

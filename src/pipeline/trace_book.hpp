@@ -24,6 +24,7 @@ class TraceBook {
   /// back for `waited` seconds.
   void end_pass(double begin, double waited);
   void record(const decoding::Pass& pass, const decoding::StepResult& result, const decoding::Choice& choice);
+  void record_given_up(const decoding::Pass& pass, const decoding::StepResult& result, const decoding::Choice& choice);
   void record(const decoding::Proposal& proposal, const decoding::StepResult& result);
 
   /// The trace of a sequence that has ended; the book forgets it.

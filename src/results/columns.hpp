@@ -40,7 +40,7 @@ inline constexpr std::tuple step_columns{
     column("appended", &StepRecord::appended),   column("wasted", &StepRecord::wasted),
     column("kind", &StepRecord::kind),           column("pass", &StepRecord::pass),
     column("available", &StepRecord::available), column("expected", &StepRecord::expected),
-    column("waited", &StepRecord::waited)};
+    column("given_up", &StepRecord::given_up),   column("waited", &StepRecord::waited)};
 
 inline constexpr std::tuple message_columns{
     column("time", &MessageRecord::time),           column("kind", &MessageRecord::kind),

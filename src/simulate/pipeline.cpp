@@ -56,10 +56,13 @@ class Run {
   void send(int stage, double now);
   void feed(double now);
   void begin_work(int stage, double now);
+  bool may_give_up(int stage) const;
+  void give_up_work(int stage, double now);
   void complete_work(int stage, double now);
   int compute(int stage, const Work& work, std::vector<Token>& result) const;
   void complete(int stage, const Pass& pass, std::span<const Token> outputs, double now);
   void complete(int stage, const Proposal& proposal, std::span<const Token> tokens, double now);
+  StepRecord& record(int stage, const Pass& pass, const StepResult& result, double now);
   void commit(SequenceId sequence, const StepResult& result, double now);
   double delay();
 
@@ -106,9 +109,16 @@ std::vector<Sample> Run::execute() {
 /// What StageWorker does from one pass to the next.
 void Run::look(int stage, double now) {
   Node& node = nodes_[stage];
-  if (!node.work.empty() && now < node.end) return;  // it looks again when its device is free
-  receive(node, now);                                // what arrived during a pass counts before its result does
-  complete_work(stage, now);
+  const bool is_busy = !node.work.empty() && now < node.end;
+  if (is_busy && !may_give_up(stage)) return;  // it looks again when its device is free
+  receive(node, now);                          // what arrived during a pass counts before its result does
+  if (!is_busy) {
+    complete_work(stage, now);
+  } else if (node.stage.is_void(node.work)) {
+    give_up_work(stage, now);
+  } else {
+    return send(stage, now);
+  }
   if (stage == target()) feed(now);
   send(stage, now);
   begin_work(stage, now);
@@ -182,6 +192,18 @@ void Run::begin_work(int stage, double now) {
   look_at(stage, node.end);
 }
 
+bool Run::may_give_up(int stage) const {
+  return stage != target() && nodes_[stage].stage.options().has_model && !chain_.stages[stage].is_shared;
+}
+
+void Run::give_up_work(int stage, double now) {
+  Node& node = nodes_[stage];
+  for (const Work& work : std::exchange(node.work, {})) {
+    const Pass& pass = std::get<Pass>(work);
+    record(stage, pass, node.stage.give_up(pass), now).given_up = 1;
+  }
+}
+
 void Run::complete_work(int stage, double now) {
   Node& node = nodes_[stage];
   const std::vector<Work> work = std::exchange(node.work, {});
@@ -196,23 +218,27 @@ void Run::complete(int stage, const Pass& pass, std::span<const Token> outputs, 
   const std::optional<Token> next_draft = state != nullptr ? draft_behind(pass, *state) : std::nullopt;
   const StepResult result = node.stage.complete(pass, outputs);
   node.planner.completed(pass, result, next_draft);
-  const Choice& choice = node.plan.of(pass.sequence);
-  sample(pass.sequence)
-      .steps[stage]
-      .push_back({.sequence = pass.sequence,
-                  .begin = node.begin,
-                  .end = now,
-                  .position = pass.begin,
-                  .rows = static_cast<std::int32_t>(pass.tokens.size()),
-                  .offered = pass.drafts,
-                  .accepted = result.accepted,
-                  .appended = static_cast<std::int32_t>(result.appended.size()),
-                  .wasted = result.wasted,
-                  .kind = pass.kind,
-                  .available = choice.available,
-                  .expected = choice.expected,
-                  .waited = node.plan.waited});
+  record(stage, pass, result, now);
   if (stage == target()) commit(pass.sequence, result, now);
+}
+
+StepRecord& Run::record(int stage, const Pass& pass, const StepResult& result, double now) {
+  const Node& node = nodes_[stage];
+  const Choice& choice = node.plan.of(pass.sequence);
+  std::vector<StepRecord>& steps = sample(pass.sequence).steps[stage];
+  return steps.emplace_back(StepRecord{.sequence = pass.sequence,
+                                       .begin = node.begin,
+                                       .end = now,
+                                       .position = pass.begin,
+                                       .rows = static_cast<std::int32_t>(pass.tokens.size()),
+                                       .offered = pass.drafts,
+                                       .accepted = result.accepted,
+                                       .appended = static_cast<std::int32_t>(result.appended.size()),
+                                       .wasted = result.wasted,
+                                       .kind = pass.kind,
+                                       .available = choice.available,
+                                       .expected = choice.expected,
+                                       .waited = node.plan.waited});
 }
 
 void Run::complete(int stage, const Proposal& proposal, std::span<const Token> tokens, double now) {

@@ -27,6 +27,7 @@ struct StageModel {
   Compute compute = nullptr;             ///< of a stage with a model
   decoding::Drafter* drafter = nullptr;  ///< of stage 0 without one
   Lenience lenience = Lenience::strict;
+  bool is_shared = false;  ///< by several ranks, which run every pass to its end
 };
 
 /// How long messages are on their way: `seconds` ± up to `jitter`, uniformly. Messages of one stage to another keep
@@ -59,8 +60,8 @@ struct Sample {
 };
 
 /// Decodes the prompts in order, as pipeline/stage_worker.hpp would: a stage that is free takes what has arrived and
-/// begins the next pass; what arrives during a pass counts before its result does. Computing is free of charge but for
-/// the times of the steps. Deterministic.
+/// begins the next pass; what arrives during a pass counts before its result does, and a void pass is given up.
+/// Computing is free of charge but for the times of the steps, and so is looking for messages. Deterministic.
 std::vector<Sample> run(const Chain& chain, std::span<const Prompt> prompts);
 
 }  // namespace pipespec::simulate

@@ -60,6 +60,14 @@ TEST(EverySchedule, OfADrafterWithoutAModel) {
   explore({.options = without_a_model(small({0.6, 0.7})), .output = 4}, 2, Reduction::persistent_sets);
 }
 
+TEST(EverySchedule, OfPassesThatCheckAPartOfTheirDrafts) {
+  auto options = small({0.6});
+  options.window = 4;
+  options.max_ahead = 3;
+  options.checks_some = true;
+  explore({.options = options, .output = 6}, 4);
+}
+
 TEST(EverySchedule, OfCachesThatHoldThePromptAlready) {
   auto options = small({0.6});
   options.reused = 2;

@@ -9,10 +9,13 @@ namespace pipespec::testing {
 
 namespace {
 
-// The numbers of transitions: a device's step at its stage, the target's acts, then the deliveries by link.
-constexpr int start_number = 8;
-constexpr int abandon_number = 9;
-constexpr int deliver_number = 16;
+// The numbers of transitions: a device's step at its stage, its giving up, the target's acts, then the deliveries by
+// link.
+constexpr int most_stages = 6;
+constexpr int give_up_number = most_stages;
+constexpr int start_number = give_up_number + most_stages;
+constexpr int abandon_number = start_number + 1;
+constexpr int deliver_number = 20;
 
 }  // namespace
 
@@ -39,8 +42,9 @@ Exploration Explorer::run() {
 std::vector<Explorer::Transition> Explorer::enabled(const State& state) const {
   std::vector<Transition> all;
   for (const Event& event : state.pipeline.events()) {
-    const bool is_message = event.kind == Event::Kind::deliver;
-    const int number = is_message ? deliver_number + event.from * stages_ + event.stage : event.stage;
+    const int number = event.kind == Event::Kind::deliver   ? deliver_number + event.from * stages_ + event.stage
+                       : event.kind == Event::Kind::give_up ? give_up_number + event.stage
+                                                            : event.stage;
     all.push_back({Transition::Kind::event, number, event.stage, event});
   }
   const int target = stages_ - 1;
@@ -79,7 +83,7 @@ bool Explorer::has_ended(const State& state) const {
 }
 
 Explorer::Transitions Explorer::transitions_of(int stage) const {
-  Transitions all = Transitions{1} << stage;
+  Transitions all = Transitions{1} << stage | Transitions{1} << (give_up_number + stage);
   if (stage == stages_ - 1) all |= (Transitions{1} << deliver_number) - (Transitions{1} << start_number);
   for (int from = 0; from < stages_; ++from) all |= Transitions{1} << (deliver_number + from * stages_ + stage);
   return all;

@@ -107,10 +107,10 @@ FAULTS = [
     state("a pass wants no output for its last draft",
           "pass.outputs = size.drafts + 1;", "pass.outputs = std::max(1, size.drafts);"),
     state("rows are kept without comparing them",
-          "while (kept < rows && pass.begin + kept < length() && pass.tokens[kept] == view_[pass.begin + kept]) ++kept;",
-          "while (kept < rows && pass.begin + kept < length()) ++kept;"),
+          "return static_cast<Position>(differ.first - pass.tokens.begin());",
+          "return static_cast<Position>(std::min(pass.tokens.size(), view.size()));"),
     state("a cut below a pass is not noticed",
-          "if (kv_length_ == pass.begin) {\n    while", "if (true) {\n    while"),
+          "if (kv_length_ != pass.begin) return 0;", "if (length() < pass.begin) return 0;"),
     state("outputs are shifted by one row",
           "decide(result.appended, outputs[kept - 1 - first_output])",
           "decide(result.appended, outputs[std::max(0, kept - 2 - first_output)])"),
@@ -236,6 +236,18 @@ FAULTS = [
           "right == dispute->own ? -1 : 0;", "right == dispute->own ? -1 : 1;"),
     stage("nothing is learned for the next sequence",
           "verdicts_ = entry->second.verdicts().for_next_sequence();", ""),
+
+    # --------------------------------------------------------------------------------------------------- giving up
+    state("a pass is given up whose rows count",
+          "return kept_rows(pass) == 0;", "return kept_rows(pass) < std::ssize(pass.tokens);"),
+    state("a pass is given up before anything has voided it",
+          "return kept_rows(pass) == 0;", "return true;"),
+    state("given up work stays outstanding",
+          "expect(is_void(pass), \"only what is void is given up\");\n  expect(std::exchange(outstanding_, false),",
+          "expect(is_void(pass), \"only what is void is given up\");\n  expect(outstanding_,"),
+    state("the cache is kept where a pass was given up",
+          "kv_length_ = std::min(kv_length_, length() - 1);\n  if (pass.outputs > 0) stepped_ = true;\n  flush();\n  return result;\n}\n\nStepResult SequenceState::complete(const Pass",
+          "kv_length_ = std::min(pass.begin + result.wasted, length() - 1);\n  if (pass.outputs > 0) stepped_ = true;\n  flush();\n  return result;\n}\n\nStepResult SequenceState::complete(const Pass"),
 
     # ------------------------------------------------------------------------------------------------------ the stage
     stage("a sequence is started in silence",

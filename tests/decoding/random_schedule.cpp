@@ -39,6 +39,7 @@ VirtualPipeline::Options RandomSchedule::draw_options() {
   options.max_rows = random_.chance(0.5) ? random_.pick(2, 12) : 128;
   options.max_ahead = random_.chance(0.5) ? random_.pick(1, 4) : random_.pick(1, 40);
   options.lookahead = random_.chance(0.5) ? random_.pick(1, 4) : random_.pick(1, 16);
+  options.checks_some = random_.chance(0.5);
   options.reused = random_.chance(0.5) ? 0 : random_.pick(1, 8);
   ToyModels& models = options.models;
   models.seed = text_.bits();

@@ -206,6 +206,32 @@ TEST(AMessageDuringAPass, ThatCutsBelowItVoidsAllOfIt) {
   EXPECT_THAT(state.view(), ElementsAre(1, 2, 3, 7)) << "as long as where the pass began, and yet another text";
 }
 
+TEST(AMessageDuringAPass, ThatLeavesRowsOfItDoesNotMakeItVoid) {
+  auto state = middle();
+  state.receive(progress(3, {4, 5}));
+  const Pass pass = next_pass(state);  // 1 2 3 4 5
+  EXPECT_FALSE(state.is_void(pass));
+  state.receive(correction(1, 4, {7}));
+  EXPECT_FALSE(state.is_void(pass));
+  EXPECT_THROW(state.give_up(pass), ContractError);
+}
+
+TEST(AMessageDuringAPass, ThatVoidsAllOfItLetsItBeGivenUp) {
+  auto state = decoded(drafter(), {4, 5, 6});
+  const Pass pass = next_pass(state);
+  auto completed = state;
+  completed.receive(correction(1, 4, {8}));
+  completed.complete(pass, std::vector<Token>{7});
+  state.receive(correction(1, 4, {8}));
+  ASSERT_TRUE(state.is_void(pass));
+  const StepResult result = state.give_up(pass);
+  EXPECT_TRUE(result.void_);
+  EXPECT_EQ(result.wasted, 1);
+  EXPECT_THAT(result.appended, IsEmpty());
+  EXPECT_EQ(state.digest(), completed.digest()) << "it goes on as if the pass had run to its end";
+  EXPECT_EQ(next_pass(state).begin, 4);
+}
+
 TEST(AMessageDuringAPass, ThatCutsToARowNotAskedForLeavesThatRowToBeComputed) {
   auto state = middle();
   state.receive(progress(3, {4, 5}));

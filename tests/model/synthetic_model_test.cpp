@@ -93,6 +93,19 @@ TEST(SyntheticModel, APassTakesAtLeastItsTime) {
   EXPECT_GE(steady_seconds() - begin, 2 * 0.004 + 6 * 0.001);
 }
 
+TEST(SyntheticModel, APassThatIsNotWantedAnyMoreLeavesNothingBehind) {
+  const std::vector<Token> tokens = tokens_up_to(10);
+  SyntheticModel model = make_model({.pass = 10});
+  std::vector<Token> next(1);
+  const Segment segment{0, 0, tokens, 1};
+  int asked = 0;
+  const double begin = steady_seconds();
+  EXPECT_FALSE(model.forward({&segment, 1}, next, [&] { return ++asked < 3; }));
+  EXPECT_LT(steady_seconds() - begin, 5);
+  EXPECT_EQ(asked, 3);
+  EXPECT_EQ(model.length(0), 0);
+}
+
 TEST(SyntheticModel, ContractsOfTheInterfaceHold) {
   SyntheticModel model = make_model();
   const std::vector<Token> tokens = tokens_up_to(65);

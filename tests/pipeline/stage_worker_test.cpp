@@ -25,8 +25,8 @@ using ::pipespec::testing::ToyText;
 /// A toy model behind the interface of real ones: its cache holds tokens, and every contract is checked.
 class ToyLanguageModel final : public model::LanguageModel {
  public:
-  ToyLanguageModel(const ToyModels& models, int stage, int slots, int vocabulary)
-      : models_(models), stage_(stage), vocabulary_(vocabulary), caches_(slots) {}
+  ToyLanguageModel(const ToyModels& models, int stage, int slots, int vocabulary, std::chrono::milliseconds pass)
+      : models_(models), stage_(stage), vocabulary_(vocabulary), pass_(pass), caches_(slots) {}
 
   int vocabulary_size() const override { return vocabulary_; }
   Position context_length() const override { return 4096; }
@@ -36,7 +36,13 @@ class ToyLanguageModel final : public model::LanguageModel {
     expect(length <= this->length(slot), "a cache is cut, never extended, by truncate");
     caches_.at(slot).resize(length);
   }
-  bool forward(std::span<const model::Segment> segments, std::span<Token> next, const model::KeepGoing&) override {
+  bool forward(std::span<const model::Segment> segments, std::span<Token> next,
+               const model::KeepGoing& keep_going) override {
+    constexpr int layers = 10;
+    for (int layer = 1; layer <= layers; ++layer) {
+      std::this_thread::sleep_for(pass_ / layers);
+      if (keep_going && !keep_going()) return false;
+    }
     std::size_t at = 0;
     for (const model::Segment& s : segments) {
       expect(s.begin == length(s.slot), "a pass begins where the cache ends");
@@ -55,6 +61,7 @@ class ToyLanguageModel final : public model::LanguageModel {
   const ToyModels& models_;
   int stage_;
   int vocabulary_;
+  std::chrono::milliseconds pass_;  // how long it takes
   std::vector<std::vector<Token>> caches_;
 };
 
@@ -75,8 +82,10 @@ struct Chain {
   RunClock clock{steady_seconds()};
   ToyModels models;
   Schedule schedule = Schedule::pipelined;
+  StepPolicy policy = {};
   int in_flight = 1;
   int drafters_know = 1000;  // tokens; the target knows all of them
+  std::chrono::milliseconds pass{0};
   std::function<void()> on_poll = {};
   std::vector<std::pair<SequenceId, StageTrace>> traces = {};
 
@@ -102,7 +111,7 @@ struct Chain {
 
   SequenceId run(ListQueue& queue, SequenceId newest = {}) {
     const bool is_target = world.rank() == world.size() - 1;
-    ToyLanguageModel model(models, world.rank(), in_flight, is_target ? 1000 : drafters_know);
+    ToyLanguageModel model(models, world.rank(), in_flight, is_target ? 1000 : drafters_know, pass);
     StageParts parts;
     parts.options = {.index = {world.rank()},
                      .stages = world.size(),
@@ -113,6 +122,7 @@ struct Chain {
                      .has_model = true,
                      .end_tokens = {models.end_token}};
     for (int r = 0; r < world.size(); ++r) parts.leaders.push_back(r);
+    parts.policy = policy;
     parts.channel = &*channel;
     parts.clock = &clock;
     parts.model = &model;
@@ -207,6 +217,33 @@ TEST(StageWorker, ADrafterThatKnowsFewerTokensDoesNotChangeTheOutput) {
   chain.expect_autoregressive(queue, 10, 50);
 }
 
+TEST(StageWorker, APassThatACorrectionVoidsIsCutShort) {
+  const comm::Communicator world = comm::Communicator::world();
+  const bool is_target = world.rank() == world.size() - 1;
+  for (const int in_flight : {1, 2}) {
+    Chain chain(world);
+    chain.models.end_rate = 0;
+    chain.models.agreement.assign(world.size() - 1, 0);
+    chain.in_flight = in_flight;
+    chain.policy = {.kind = StepPolicy::Kind::eager};
+    // A drafter is always wrong. Its first guess is ready before the target's token, which comes while it computes the
+    // second one behind it, in vain.
+    chain.pass = std::chrono::milliseconds(is_target ? 150 : 100);
+    ListQueue queue(random_prompts(in_flight, 10), 10);
+    chain.run(queue);
+    chain.expect_autoregressive(queue, in_flight, 10);
+    int given_up = 0;
+    for (const auto& [id, trace] : chain.traces) {
+      for (const StepRecord& step : trace.steps) given_up += step.given_up;
+    }
+    if (is_target) {
+      EXPECT_EQ(given_up, 0);
+    } else if (world.rank() == world.size() - 2) {
+      EXPECT_GT(given_up, 0);
+    }
+  }
+}
+
 TEST(StageWorker, AnAbandonedSequenceLeavesNothingBehind) {
   const comm::Communicator world = comm::Communicator::world();
   Chain chain(world);
@@ -251,14 +288,15 @@ TEST(StageWorker, EveryStageTracesEverySequence) {
   for (const auto& [id, trace] : chain.traces) {
     EXPECT_EQ(trace.stage.value, world.rank());
     EXPECT_EQ(trace.messages.empty(), world.size() == 1);
+    const bool is_target = world.rank() == world.size() - 1;
     std::int64_t passes = 0;
     for (const StepRecord& step : trace.steps) {
       EXPECT_EQ(step.sequence, id);
       EXPECT_LE(step.begin, step.end);
-      ++passes;
+      EXPECT_TRUE(step.given_up == 0 || (!is_target && step.appended == 0));
+      passes += 1 - step.given_up;
     }
     // A stage below the target may be in the middle of a pass when the sequence ends.
-    const bool is_target = world.rank() == world.size() - 1;
     EXPECT_GE(passes, is_target ? 1 : 0);
     EXPECT_GE(passes, trace.link.passes);
     EXPECT_LE(passes, trace.link.passes + (is_target ? 0 : 1));

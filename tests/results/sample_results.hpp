@@ -66,7 +66,7 @@ class Maker {
                   integer()};
     for (std::size_t i = length(); i > 0; --i)
       trace.steps.push_back({sequence, seconds(), seconds(), integer(), integer(), integer(), integer(), integer(),
-                             integer(), one_of<StepKind>(3), integer(), seconds(), seconds(), integer()});
+                             integer(), one_of<StepKind>(3), integer(), seconds(), integer(), seconds(), integer()});
     for (std::size_t i = length(); i > 0; --i)
       trace.messages.push_back({sequence, seconds(), one_of<MessageKind>(6), one_of<Direction>(2),
                                 StageIndex{integer()}, integer(), integer(), integer()});

@@ -75,6 +75,7 @@ std::vector<Event> VirtualPipeline::events() const {
     }
     if (is_busy(s)) {
       events.push_back({Event::Kind::complete, s});
+      if (is_void(s)) events.push_back({Event::Kind::give_up, s});
     } else if (!nodes_[s]->is_waiting) {
       events.push_back({Event::Kind::begin, s});
     }
@@ -86,6 +87,8 @@ bool VirtualPipeline::perform(const Event& event) {
   if (event.kind == Event::Kind::begin) return begin(event.stage);
   if (event.kind == Event::Kind::deliver) {
     deliver(event.from, event.stage);
+  } else if (event.kind == Event::Kind::give_up) {
+    give_up(event.stage);
   } else {
     complete(event.stage);
   }
@@ -109,7 +112,7 @@ void VirtualPipeline::deliver(int from, int to) {
 bool VirtualPipeline::begin(int index) {
   Node& node = change(index);
   expect(node.work.empty(), "a device does one thing at a time");
-  node.work = node.stage.next_work();
+  node.work = options_->checks_some ? node.stage.next_work(some_drafts(node.stage)) : node.stage.next_work();
   node.is_waiting = node.work.empty();
   if (node.is_waiting) {
     node.checker.check_idle(node.stage);
@@ -118,6 +121,16 @@ bool VirtualPipeline::begin(int index) {
   node.checker.check_begun(node.stage, node.work);
   for (const decoding::Work& work : node.work) node.results.push_back(compute(index, node, work));
   return true;
+}
+
+std::vector<decoding::Choice> VirtualPipeline::some_drafts(const decoding::Stage& stage) const {
+  std::vector<decoding::Choice> choices;
+  for (const decoding::Candidate& candidate : stage.candidates()) {
+    decoding::Digest digest;
+    digest.add(static_cast<std::int64_t>(stage.find(candidate.sequence)->digest()));
+    choices.push_back({candidate.sequence, static_cast<int>(digest.value() % (candidate.drafts + 1))});
+  }
+  return choices;
 }
 
 /// Cuts the cache to the pass's begin, fills it with the rows and reads the outputs from it.
@@ -170,6 +183,24 @@ void VirtualPipeline::check_appended(int index, SequenceId sequence, std::span<c
                                                                              : is_own || is_draft;
     expect(is_right, "a step appends the stage's own tokens, or the drafts that its lenience lets stand");
     text = text.followed_by(appended[i]);
+  }
+}
+
+/// Guesses without a model are made at one go.
+bool VirtualPipeline::is_void(int index) const {
+  return stage(index).options().has_model && stage(index).is_void(nodes_[index]->work);
+}
+
+/// The rows do not reach the cache.
+void VirtualPipeline::give_up(int index) {
+  Node& node = change(index);
+  node.results.clear();
+  for (const decoding::Work& work : std::exchange(node.work, {})) {
+    const Pass& pass = std::get<Pass>(work);
+    if (const auto cache = node.caches.find(pass.sequence.value); cache != node.caches.end()) {
+      cache->second.resize(pass.begin);
+    }
+    node.checker.check_given_up(node.stage, pass, node.stage.give_up(pass));
   }
 }
 

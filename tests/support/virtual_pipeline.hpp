@@ -27,6 +27,7 @@ struct Event {
     deliver,   ///< the oldest message of a link arrives; the receiving stage may be in the middle of a pass
     begin,     ///< a stage whose device is free asks for work
     complete,  ///< a stage's work is done
+    give_up,   ///< a stage stops its work, which messages have voided
   };
   Kind kind = Kind::begin;
   int stage = 0;  ///< where it happens
@@ -52,6 +53,7 @@ class VirtualPipeline {
     int max_rows = 128;
     int max_ahead = 64;
     int lookahead = 8;
+    bool checks_some = false;        ///< a pass checks as many of the drafts at hand as the state of its stage decides
     std::vector<Lenience> lenience;  ///< [stages]; strict where it ends early
     Position reused = 0;             ///< tokens of every prompt that the caches hold from an earlier one
     ToyModels models;                ///< one more stage than `models.agreement` has numbers
@@ -117,7 +119,10 @@ class VirtualPipeline {
   Node& change(int index);
   void deliver(int from, int to);
   bool begin(int index);
+  std::vector<decoding::Choice> some_drafts(const decoding::Stage& stage) const;
   void complete(int index);
+  void give_up(int index);
+  bool is_void(int index) const;
   std::vector<Token> compute(int index, Node& node, const decoding::Work& work) const;
   void check_appended(int index, SequenceId sequence, std::span<const Token> drafts,
                       std::span<const Token> appended) const;
