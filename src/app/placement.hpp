@@ -28,10 +28,10 @@ std::vector<RankSite> gather_sites(const comm::Communicator& world);
 
 /// Threads of each rank [ranks] while the stages `chain` (indices into the configuration) work; 0 for ranks without a
 /// model or outside the chain. A stage's own `threads` counts; where it says 0, a rank whose set of processors is no
-/// other rank's takes them all. Of ranks with the same set a drafter gets one thread, and the target's ranks divide them
-/// all, because their passes are what the pipeline waits for: while a drafter has a processor, the target's threads do
-/// each other's work (device::ThreadPool). On two of them that is 1.4 times as fast as one thread each (three stages of
-/// configs/quickstart.yaml).
+/// other rank's takes them all. Of ranks with the same set a drafter gets one thread, and the target's ranks divide
+/// them all, because their passes are what the pipeline waits for: while a drafter has a processor, the target's
+/// threads do each other's work (device::ThreadPool). On two of them that is 1.3 to 1.4 times as fast as one thread
+/// each (three stages of configs/quickstart.yaml).
 std::vector<int> threads_of_ranks(const config::RunConfig& config, const comm::Topology& topology,
                                   const std::vector<RankSite>& sites, const std::vector<int>& chain);
 

@@ -8,7 +8,7 @@
 
 namespace pipespec::text {
 
-/// Reads `tokenizer.json` (byte-level BPE), or else `tokenizer.model` (SentencePiece), with what
+/// Reads `tokenizer.json` where it is a BPE, or else `tokenizer.model` (SentencePiece), with what
 /// `tokenizer_config.json`, `generation_config.json`, `config.json` and `chat_template.jinja` say of end tokens and the
 /// chat form. A folder may hold only a tokenizer. UserErrors name the file, and what in it is not known by name.
 std::unique_ptr<const Tokenizer> load_hf_tokenizer(const std::filesystem::path& folder);

@@ -149,11 +149,29 @@ constexpr Spelling spellings[] = {
     {R"(\H)", "", "[^0-9a-fA-F]"},
     {R"(\b)", "", ""},
     {R"(\B)", "", ""},
+    {R"(\v)", R"(\x0B)", R"(\x0B)"},
+    {R"(\Q)", "", ""},
+    {R"(\E)", "", ""},
+    {"[]", "", ""},
+    {"[^]", "", ""},
     {"[", "", "["},
     {"&&", "", "&&"},
+    {"}+", "}+", ""},  // a count and a plus, but for the names of properties
+    {"(?m", "(?m", ""},
     {"^", "^", "(?m:^)"},
     {"$", "$", "(?m:$)"},
 };
+
+/// Takes a property off the front, "\p{L}". What is no category is a script, which PCRE2 reads as Script_Extensions
+/// unless it is told.
+std::string take_property(std::string_view& pattern) {
+  const std::size_t end = std::min(pattern.find('}'), pattern.size() - 1) + 1;
+  std::string property(pattern.substr(0, end));
+  pattern.remove_prefix(end);
+  constexpr std::size_t name = 3, longest_category = 6;  // of \p{Lu} as a whole
+  const bool is_script = end > longest_category && property[name] != '^' && property != R"(\p{White_Space})";
+  return is_script ? property.insert(name, "sc:") : property;
+}
 
 }  // namespace
 
@@ -161,6 +179,10 @@ std::string pcre_of_oniguruma(std::string_view pattern, std::string_view source)
   std::string out;
   bool is_in_class = false;
   while (!pattern.empty()) {
+    if (pattern.starts_with("\\p{") || pattern.starts_with("\\P{")) {
+      out += take_property(pattern);
+      continue;
+    }
     const auto spelling =
         std::ranges::find_if(spellings, [&](const Spelling& each) { return pattern.starts_with(each.of); });
     if (spelling != std::end(spellings)) {

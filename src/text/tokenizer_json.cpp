@@ -18,6 +18,12 @@ using nlohmann::json;
 
 constexpr std::string_view space_mark = "\xE2\x96\x81";  // ▁, U+2581
 
+/// Whether its units are bytes; those of the others (LLaMA 2's) are characters.
+bool is_byte_level(const json& root) {
+  const json* steps = find(root, "pre_tokenizer");
+  return steps != nullptr && steps->dump().find("\"ByteLevel\"") != std::string::npos;
+}
+
 /// A BPE tokenizer.json, read into what Bpe takes.
 class TokenizerJson {
  public:
@@ -176,13 +182,13 @@ class TokenizerJson {
   void read_pre_tokenizer(const json& step) {
     const std::string type = text_at(step, "type");
     auto& patterns = definition_.patterns;
+    if (has_byte_level_) unsupported(fmt::format("the pre_tokenizer {} after ByteLevel", io::printable(type)));
     if (type == "Sequence") {
       for_each_step(step, "pretokenizers", [&](const json& each) { read_pre_tokenizer(each); });
     } else if (type == "Split") {
-      if (has_byte_level_) unsupported("a Split after ByteLevel");
       patterns.push_back(split_pattern(step));
     } else if (type == "ByteLevel") {
-      if (std::exchange(has_byte_level_, true)) unsupported("ByteLevel after ByteLevel");
+      has_byte_level_ = true;
       if (is_true(step, "add_prefix_space")) set_spacing({{Rewriting::Kind::begin, "", " "}}, "add_prefix_space");
       const json* use_regex = find(step, "use_regex");
       if (use_regex == nullptr || *use_regex == true) patterns.emplace_back(gpt2_pattern());
@@ -262,11 +268,6 @@ class TokenizerJson {
 bool is_bpe(const json& root) {
   const json* model = find(root, "model");
   return model != nullptr && (text_at(*model, "type") == "BPE" || find(*model, "merges") != nullptr);
-}
-
-bool is_byte_level(const json& root) {
-  const json* steps = find(root, "pre_tokenizer");
-  return steps != nullptr && steps->dump().find("\"ByteLevel\"") != std::string::npos;
 }
 
 std::unique_ptr<const Tokenizer> make_bpe_tokenizer(const json& root, const std::string& source, VocabularyUse use) {

@@ -24,9 +24,6 @@ struct VocabularyUse {
 /// Whether `root`, the content of a tokenizer.json, is a BPE, which make_bpe_tokenizer() reads.
 bool is_bpe(const nlohmann::json& root);
 
-/// Whether its units are bytes; those of the others (LLaMA 2's) are characters.
-bool is_byte_level(const nlohmann::json& root);
-
 /// The tokenizer that `root`, the content of the file called `source`, describes. UserErrors name the file, and what in
 /// it is damaged or not known by name.
 std::unique_ptr<const Tokenizer> make_bpe_tokenizer(const nlohmann::json& root, const std::string& source,

@@ -3,7 +3,7 @@
 
     jobs/get_model.sh
     python3 tests/benchmarks/compare_experiments.py tests/benchmarks/policies.yaml --ranks 4
-    python3 tests/benchmarks/compare_experiments.py tests/benchmarks/sequences.yaml --ranks 3 --rounds 3
+    python3 tests/benchmarks/compare_experiments.py tests/benchmarks/sequences.yaml --ranks 2 --rounds 3
 
 Prints, for every experiment and every task, milliseconds per token (from a sample's first token to its last, the sum over
 samples: with several in flight they share the time) and the speed relative to the first experiment, tokens per pass of the

@@ -61,7 +61,10 @@ def configure(process: int, command: str):
 
 
 def has_netem(process: int) -> bool:
-    return run_inside(process, "tc qdisc add dev lo root netem delay 1ms").returncode == 0
+    if run_inside(process, "tc qdisc add dev lo root netem delay 1ms").returncode != 0:
+        return False
+    configure(process, "tc qdisc del dev lo root")
+    return True
 
 
 def obstacle() -> str | None:
@@ -71,12 +74,10 @@ def obstacle() -> str | None:
     if not shutil.which("ip"):
         return "the program ip is not here (Debian: iproute2)"
     try:
-        with host("probe") as process:
-            if not has_netem(process):
-                open("/dev/net/tun", "r+b", buffering=0).close()
+        with network(2, 1, 0):
+            return None
     except OSError as error:
         return f"no network namespaces with delays can be made here: {error}"
-    return None
 
 
 @contextlib.contextmanager

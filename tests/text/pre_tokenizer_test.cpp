@@ -58,7 +58,9 @@ TEST(PreTokenizer, WhatOnigurumaReadsOtherwiseIsSpeltOut) {
             R"((?m:^)[\p{L}\p{M}\p{N}\p{Pc}]|[\p{L}\p{M}\p{N}\p{Pc}-][^\p{L}\p{M}\p{N}\p{Pc}](?m:$))");
   EXPECT_EQ(spelt(R"(\h[\h])"), "[0-9a-fA-F][0-9a-fA-F]");
   EXPECT_EQ(spelt(R"([!"#$%&'\[\]^])"), R"([!"#$%&'\[\]^])");
-  for (const char* pattern : {R"(\bword)", R"([\W])", R"([[:punct:]]+)", R"([\p{L}&&[^a]])"})
+  EXPECT_EQ(spelt(R"(\p{L}+[\p{Lu}\p{Han}]|\p{N}{1,3}|[}+])"), R"(\p{L}+[\p{Lu}\p{sc:Han}]|\p{N}{1,3}|[}+])");
+  for (const char* pattern : {R"(\bword)", R"([\W])", R"([[:punct:]]+)", R"([\p{L}&&[^a]])", R"([]\w])", R"([^]a])",
+                              R"(\p{N}{1,3}+)", R"(\Qa\E)", R"((?m:a.b))"})
     EXPECT_THROW(spelt(pattern), UserError) << pattern;
 }
 
