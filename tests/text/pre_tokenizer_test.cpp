@@ -56,7 +56,8 @@ TEST(PreTokenizer, WhatOnigurumaReadsOtherwiseIsSpeltOut) {
   EXPECT_EQ(spelt(R"(\s+(?!\S)|[^\s\p{L}]|\\s)"), R"(\p{White_Space}+(?!\P{White_Space})|[^\p{White_Space}\p{L}]|\\s)");
   EXPECT_EQ(spelt(R"(^\w|[\w-]\W$)"),
             R"((?m:^)[\p{L}\p{M}\p{N}\p{Pc}]|[\p{L}\p{M}\p{N}\p{Pc}-][^\p{L}\p{M}\p{N}\p{Pc}](?m:$))");
-  EXPECT_EQ(spelt(R"(\h[\h])"), "[0-9a-fA-F][0-9a-fA-F]");
+  EXPECT_EQ(spelt(R"(\h[\h]\H)"), "[0-9a-fA-F][0-9a-fA-F][^0-9a-fA-F]");
+  EXPECT_EQ(spelt(R"(\v[\v])"), R"(\x0B[\x0B])");
   EXPECT_EQ(spelt(R"([!"#$%&'\[\]^])"), R"([!"#$%&'\[\]^])");
   EXPECT_EQ(spelt(R"(\p{L}+[\p{Lu}\p{Han}]|\p{N}{1,3}|[}+])"), R"(\p{L}+[\p{Lu}\p{sc:Han}]|\p{N}{1,3}|[}+])");
   for (const char* pattern : {R"(\bword)", R"([\W])", R"([[:punct:]]+)", R"([\p{L}&&[^a]])", R"([]\w])", R"([^]a])",
