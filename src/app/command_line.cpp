@@ -180,7 +180,7 @@ class CommandLine {
     command->add_option("--ids", logits_.ids, "JSON file with a list of token ids")->required();
     command->add_option("--out", logits_.out, "HDF5 file to write: /ids [n], /logits [n, vocabulary]")->required();
     command->add_option("--weights", logits_.weights, "native, bf16, f32, int8 or int4")->capture_default_str();
-    command->add_option("--kv-cache", logits_.kv_cache, "auto (f32 beside f32 weights, else f16), int8, f16 or f32")
+    command->add_option("--kv-cache", logits_.kv_cache, "auto (int8 beside quantised weights, f32 beside f32, else f16), int8, f16 or f32")
         ->capture_default_str();
     command->add_option("--chunk", logits_.chunk, "rows of a pass (default: all at once)")->check(CLI::PositiveNumber);
     command->add_option("--threads", logits_.threads, "default: all cores")->check(CLI::PositiveNumber);
@@ -223,7 +223,7 @@ class CommandLine {
         ->check(CLI::PositiveNumber);
     command->add_option("--weights", bench_forward_.weights, "native, bf16, f32, int8 or int4")->capture_default_str();
     command
-        ->add_option("--kv-cache", bench_forward_.kv_cache, "auto (f32 beside f32 weights, else f16), int8, f16 or f32")
+        ->add_option("--kv-cache", bench_forward_.kv_cache, "auto (int8 beside quantised weights, f32 beside f32, else f16), int8, f16 or f32")
         ->capture_default_str();
     command->add_option("--instruction-set", bench_forward_.instruction_set,
                         "one of those this machine has (default: the best), to see what another machine would do");

@@ -59,7 +59,7 @@ struct StageConfig {
   std::optional<DraftVocabulary> draft_vocabulary;  ///< never of the target; none: all tokens
   int tensor_parallel = 1;                          ///< ranks of the stage
   Weights weights = Weights::native;
-  KvCache kv_cache = KvCache::automatic;  ///< f32 beside f32 weights, else f16
+  KvCache kv_cache = KvCache::automatic;  ///< model::kv_type_beside() the weights
   int threads = 0;                        ///< per rank; 0: as many as the machine has to give
   int context = 0;                        ///< positions of the KV cache; 0: what the samples need, at most the model's
   std::optional<Lenience> lenience;       ///< of a stage that stands for a model and is neither first nor last

@@ -57,9 +57,12 @@ KvCache::Extents cache_extents(const Checkpoint& checkpoint, const ModelOptions&
   validate(options.context <= a.context, "a context of {} is too long ({} was trained for {}): use at most that",
            options.context, checkpoint.source(), a.context);
   const std::vector<int> layers = select_layers(options.layers, a.layers, checkpoint.source());
-  const ops::KvType by_weights = options.weights == WeightFormat::f32 ? ops::KvType::f32 : ops::KvType::f16;
-  return {options.kv_cache.value_or(by_weights),   options.slots, static_cast<int>(layers.size()),
-          static_cast<int>(shard.kv_heads.size()), a.head_dim,    options.context == 0 ? a.context : options.context};
+  return {options.kv_cache.value_or(kv_type_beside(checkpoint, options.weights)),
+          options.slots,
+          static_cast<int>(layers.size()),
+          static_cast<int>(shard.kv_heads.size()),
+          a.head_dim,
+          options.context == 0 ? a.context : options.context};
 }
 
 Transformer::Transformer(std::shared_ptr<const Checkpoint> checkpoint, const ModelOptions& options, comm::Group* group)

@@ -25,7 +25,7 @@ namespace pipespec::model {
 /// How a checkpoint is to be run.
 struct ModelOptions {
   WeightFormat weights = WeightFormat::native;
-  std::optional<ops::KvType> kv_cache = {};  ///< none: f32 beside f32 weights, else f16
+  std::optional<ops::KvType> kv_cache = {};  ///< none: kv_type_beside() the weights
   std::vector<int> layers = {};              ///< which of the model's layers, ascending; empty: all
   int slots = 1;                             ///< sequences held at once
   Position context = 0;                      ///< positions a slot has room for; 0: as many as the model was trained for

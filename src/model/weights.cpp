@@ -216,6 +216,14 @@ void check_weight_format(const Checkpoint& checkpoint, WeightFormat format) {
     for (const TensorRole role : layer_matrices) check(role, layer);
 }
 
+ops::KvType kv_type_beside(const Checkpoint& checkpoint, WeightFormat format) {
+  if (format == WeightFormat::f32) return ops::KvType::f32;
+  const ops::WeightType stored = checkpoint.tensor(TensorRole::gate, 0).type;
+  const Range whole_row{0, checkpoint.architecture().width};
+  return ops::is_quantized(packed_type(TensorRole::gate, stored, whole_row, format)) ? ops::KvType::int8
+                                                                                     : ops::KvType::f16;
+}
+
 std::vector<int> select_layers(const std::vector<int>& chosen, int layers, const std::string& source) {
   std::vector<int> selected = chosen;
   if (chosen.empty())

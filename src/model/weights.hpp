@@ -11,6 +11,7 @@
 #include "device/device.hpp"
 #include "model/checkpoint.hpp"
 #include "model/shard.hpp"
+#include "ops/attention.hpp"
 #include "ops/embedding.hpp"
 #include "ops/packed_matrix.hpp"
 
@@ -50,6 +51,10 @@ ops::WeightType packed_type(TensorRole role, ops::WeightType stored, Range cols,
 /// Throws UserError naming the tensor unless all matrices can be packed in `format`. int8 and int4 need rows of whole
 /// blocks of 32, and weights that are not quantised yet: to round twice adds up the errors of both.
 void check_weight_format(const Checkpoint& checkpoint, WeightFormat format);
+
+/// The type of keys and values that goes with the weights: f32 beside WeightFormat::f32, int8 where the weights (the
+/// gate of the first layer tells) meet 8-bit activations anyway, else f16.
+ops::KvType kv_type_beside(const Checkpoint& checkpoint, WeightFormat format);
 
 /// The layers to load, or all of them if `chosen` is empty. Throws UserError naming `source` and its layer count unless
 /// they exist and ascend.

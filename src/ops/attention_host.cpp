@@ -34,28 +34,42 @@ void attend_items(const AttentionJob& job, std::int64_t begin, std::int64_t end)
   }
 }
 
-/// Combines the splits of every head of a row, in order.
-void combine_row(const AttentionJob& job, std::int64_t row) {
-  const std::int64_t splits = (job.begin + row) / split_positions + 1;
-  const int head_dim = job.cache.head_dim;
-  for (std::int64_t head = 0; head < job.cache.kv_heads * job.group; ++head) {
-    float largest = *job.head_result(row, head, 0).largest;
-    for (std::int64_t s = 1; s < splits; ++s) largest = std::max(largest, *job.head_result(row, head, s).largest);
-    Lanes sum = zero();
-    for (std::int64_t s = 0; s < splits; ++s) {
-      const SplitResult part = job.head_result(row, head, s);
-      const Lanes factor = exp(broadcast(*part.largest - largest));
-      sum = fma(broadcast(*part.sum), factor, sum);
-      store_first(factor, part.largest, 1);
+/// out[0, 16·vectors) = Σ over the splits, in order, of factor·values, divided by `sum`.
+template <int vectors>
+HWY_INLINE void mix(const SplitResult& first, std::int64_t splits, std::int64_t value_width, int offset,
+                    const Lanes& sum, float* out, std::int64_t count) {
+  Lanes mixed[vectors];
+  for (auto& values : mixed) values = zero();
+  const float* values = first.values + offset;
+  for (std::int64_t s = 0; s < splits; ++s, values += value_width) {
+    const Lanes factor = broadcast(first.largest[s]);
+    PIPESPEC_UNROLL
+    for (int v = 0; v < vectors; ++v) mixed[v] = fma(load(values + v * 16), factor, mixed[v]);
+  }
+  for (int v = 0; v < vectors; ++v) store_first(div(mixed[v], sum), out + offset + v * 16, count - offset - v * 16);
+}
+
+/// Combines the splits of the heads [begin, end), numbered row·heads + head.
+void combine_heads(const AttentionJob& job, std::int64_t begin, std::int64_t end) {
+  for (std::int64_t at = begin; at < end; ++at) {
+    const std::int64_t row = at / job.heads(), head = at % job.heads();
+    const std::int64_t splits = (job.begin + row) / split_positions + 1;
+    const SplitResult first = job.head_result(row, head, 0);
+    const float largest = *std::max_element(first.largest, first.largest + splits);
+    Lanes sums = zero();
+    for (std::int64_t s = 0; s < splits; s += 16) {
+      const std::int64_t count = std::min<std::int64_t>(16, splits - s);
+      const Lanes shifted = add(load_first(first.largest + s, count), broadcast(-largest));
+      const Lanes factor = if_less(lane_numbers(), broadcast(static_cast<float>(count)), exp(shifted), zero());
+      sums = fma(load_first(first.sum + s, count), factor, sums);
+      store_first(factor, first.largest + s, count);
     }
-    for (int d = 0; d < head_dim; d += 16) {
-      Lanes mixed = zero();
-      for (std::int64_t s = 0; s < splits; ++s) {
-        const SplitResult part = job.head_result(row, head, s);
-        mixed = fma(load(part.values + d), broadcast(*part.largest), mixed);
-      }
-      store_first(div(mixed, sum), job.out.row(row) + head * head_dim + d, head_dim - d);
-    }
+    const Lanes sum = broadcast(sum_of_lanes(sums));
+    const std::int64_t width = job.layout.value_width;
+    float* out = job.out.row(row) + head * job.cache.head_dim;
+    int d = 0;
+    for (; d + 64 <= width; d += 64) mix<4>(first, splits, width, d, sum, out, job.cache.head_dim);
+    for (; d < width; d += 16) mix<1>(first, splits, width, d, sum, out, job.cache.head_dim);
   }
 }
 
@@ -68,7 +82,7 @@ namespace pipespec::ops {
 HWY_EXPORT(attend_items);
 HWY_EXPORT(round_queries);
 HWY_EXPORT(attend_tile_items);
-HWY_EXPORT(combine_row);
+HWY_EXPORT(combine_heads);
 
 void attention(device::Stream& stream, const KvView& cache, Position begin, MatrixView<const float> q,
                MatrixView<float> out) {
@@ -96,9 +110,8 @@ void attention(device::Stream& stream, const KvView& cache, Position begin, Matr
         HWY_DYNAMIC_DISPATCH(attend_items)(job, item, end);
       });
     }
-    stream.pool().parallel_for(rows, [&](std::int64_t row, std::int64_t end) {
-      for (; row < end; ++row) HWY_DYNAMIC_DISPATCH(combine_row)(job, row);
-    });
+    for_rows(stream, rows * job.heads(), job.splits * job.layout.value_width,
+             [&](std::int64_t head, std::int64_t end) { HWY_DYNAMIC_DISPATCH(combine_heads)(job, head, end); });
   }
 }
 

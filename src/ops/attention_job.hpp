@@ -26,7 +26,7 @@ constexpr std::int64_t queries_of_tiles = ActivationBlock::rows / 2;
 constexpr std::int64_t scratch_target = std::int64_t{2} << 20;  // bytes, of results
 constexpr std::int64_t fewest_rows = 8, most_rows = 64;
 
-/// What one query found in one split, in the scratch memory.
+/// What one query found in one split, in the scratch memory. Those of the next split follow right behind.
 struct SplitResult {
   float* values;   ///< [head_dim filled up to 16s] Σ e^(score − largest)·value
   float* largest;  ///< score
@@ -45,7 +45,8 @@ struct AttentionJob {
         group(queries.cols / (std::int64_t{kv.kv_heads} * kv.head_dim)),
         block_rows(std::max<std::int64_t>(1, queries_at_once / group)),
         splits((first_position + queries.rows - 1) / split_positions + 1),
-        result_floats(layout.value_width + 16),
+        split_lanes((splits + 15) / 16 * 16),
+        head_floats(splits * layout.value_width + 2 * split_lanes),
         query_groups((queries.rows * group + queries_of_tiles - 1) / queries_of_tiles),
         rounded_blocks((kv.head_dim + ActivationBlock::length - 1) / ActivationBlock::length),
         rounded_bytes(kv.type == KvType::int8 ? kv.kv_heads * query_groups * rounded_blocks *
@@ -55,8 +56,9 @@ struct AttentionJob {
   std::int64_t items() const { return (q.rows + block_rows - 1) / block_rows * cache.kv_heads * splits; }
   /// Of what a row's heads find in all splits.
   std::int64_t row_bytes() const {
-    return cache.kv_heads * group * splits * result_floats * std::int64_t{sizeof(float)};
+    return heads() * head_floats * std::int64_t{sizeof(float)};
   }
+  std::int64_t heads() const { return cache.kv_heads * group; }
   std::size_t scratch_bytes() const { return static_cast<std::size_t>(rounded_bytes + q.rows * row_bytes()); }
 
   /// Queries of one kv head, numbered row·group + head of the group.
@@ -74,9 +76,9 @@ struct AttentionJob {
     return head_result(number / group, kv_head * group + number % group, split);
   }
   SplitResult head_result(std::int64_t row, std::int64_t head, std::int64_t split) const {
-    float* results = reinterpret_cast<float*>(scratch + rounded_bytes);
-    float* at = results + ((row * cache.kv_heads * group + head) * splits + split) * result_floats;
-    return {at, at + layout.value_width, at + layout.value_width + 1};
+    float* results = reinterpret_cast<float*>(scratch + rounded_bytes) + (row * heads() + head) * head_floats;
+    float* scalars = results + splits * layout.value_width + split;
+    return {results + split * layout.value_width, scalars, scalars + split_lanes};
   }
   /// The blocks [head_dim/32, rounded up] of a group of queries, numbered kv head·query_groups + group.
   ActivationBlock* rounded_queries(std::int64_t at) const {
@@ -92,11 +94,14 @@ struct AttentionJob {
   std::int64_t group;            ///< query heads of a kv head
   std::int64_t block_rows;       ///< rows whose queries read keys together
   std::int64_t splits;           ///< of the last row
-  std::int64_t result_floats;    ///< of one SplitResult
+  std::int64_t split_lanes;      ///< splits, filled up to 16s
+  std::int64_t head_floats;      ///< of the results of one head of a row
   std::int64_t query_groups;     ///< of queries_of_tiles, for each kv head
   std::int64_t rounded_blocks;   ///< of a query
   std::int64_t rounded_bytes;    ///< of all rounded queries
-  std::byte* scratch = nullptr;  ///< the rounded queries, then results [rows, heads, splits, result_floats]
+  /// The rounded queries, then results: of every [row, head] the values [splits, value_width], the largest
+  /// [split_lanes] and the sums [split_lanes].
+  std::byte* scratch = nullptr;
 };
 
 }  // namespace pipespec::ops

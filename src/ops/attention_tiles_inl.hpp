@@ -29,15 +29,16 @@ HWY_BEFORE_NAMESPACE();
 namespace pipespec::ops::HWY_NAMESPACE {
 
 /// Rounds 32·blocks values x of query i to integers of 15 bits in units of `scale[2i + 1]` = max|x|/(127·128), the same
-/// in all blocks. An integer is 128 times a coarse code of 8 bits, in row 2i, and a fine one, in row 2i + 1.
+/// in all blocks. An integer is 128 times a coarse code of 8 bits, in row 2i, and a fine one, in row 2i + 1. The fine
+/// row of the last block takes the sum of all, as what the products want of it is added up over blocks anyway.
 HWY_INLINE void round_to_two_rows(const Lanes* x, int blocks, int i, ActivationBlock* to) {
   constexpr float most = 127 * 128;
   Lanes largest = zero();
   for (int v = 0; v < 2 * blocks; ++v) largest = max(largest, abs(x[v]));
   const float size = max_of_lanes(largest);
   const Part inverse = hn::Set(FloatTag(), size < 1e-30f ? 0.0f : most / size);  // the reciprocal of less may overflow
+  IntPart sums = hn::Zero(IntTag());
   for (int b = 0; b < blocks; ++b) {
-    IntPart coarse_sums = hn::Zero(IntTag()), fine_sums = hn::Zero(IntTag());
     PIPESPEC_UNROLL
     for (int p = 0; p < 2 * parts; ++p) {
       const IntPart nearest = nearest_part(hn::Mul(x[2 * b + p / parts].part[p % parts], inverse));
@@ -45,13 +46,12 @@ HWY_INLINE void round_to_two_rows(const Lanes* x, int blocks, int i, ActivationB
       const IntPart fine = hn::Sub(nearest, hn::ShiftLeft<7>(coarse));
       store_bytes(coarse, to[b].codes[2 * i] + p * part_lanes);
       store_bytes(fine, to[b].codes[2 * i + 1] + p * part_lanes);
-      coarse_sums = hn::Add(coarse_sums, coarse);
-      fine_sums = hn::Add(fine_sums, fine);
+      sums = hn::Add(sums, nearest);
     }
     to[b].scale[2 * i + 1] = size / most;
-    to[b].negative_sum[2 * i] = -hn::GetLane(hn::SumOfLanes(IntTag(), coarse_sums));
-    to[b].negative_sum[2 * i + 1] = -hn::GetLane(hn::SumOfLanes(IntTag(), fine_sums));
+    to[b].negative_sum[2 * i] = to[b].negative_sum[2 * i + 1] = 0;
   }
+  if (blocks > 0) to[blocks - 1].negative_sum[2 * i + 1] = -hn::GetLane(hn::SumOfLanes(IntTag(), sums));
 }
 
 /// Rounds the queries of the groups [begin, end), numbered kv head·groups + group.
@@ -75,7 +75,10 @@ void round_queries(const AttentionJob& job, std::int64_t begin, std::int64_t end
 template <int count>
 HWY_INLINE void tile_products(const std::uint8_t* HWY_RESTRICT codes, const ActivationBlock& rounded, int part,
                               IntPart (&products)[count]) {
-  if (part == 0) prefetch(codes + prefetch_distance, KvTileLayout::tile_bytes);
+  if (part == 0) {
+    prefetch(codes + prefetch_distance, KvTileLayout::tile_bytes);
+    prefetch_near(codes + near_distance, KvTileLayout::tile_bytes);
+  }
   IntPart dots[2 * count];
   block_dots<WeightType::q8_0>(codes, rounded, 0, part, dots);
   PIPESPEC_UNROLL
@@ -99,6 +102,9 @@ void attend_tiles(const AttentionJob& job, std::int64_t kv_head, std::int64_t sp
   }
   const int most = visible[count - 1];
 
+  constexpr std::int64_t splits_ahead = prefetch_distance / (tiles * 2 * KvTileLayout::tile_bytes);
+  prefetch(bytes + layout.key_scales(kv_head, (split + splits_ahead) * tiles, 0), tiles * layout.key_blocks * 32);
+  prefetch(bytes + layout.value_scales(kv_head, (split + splits_ahead) * blocks), blocks * 64);
   for (int t = 0; t * 16 < most; ++t) {
     const std::int64_t tile = split * tiles + t;
     Lanes scores[count];

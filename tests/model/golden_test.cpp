@@ -138,7 +138,7 @@ INSTANTIATE_TEST_SUITE_P(
     SmolLm2, GoldenLogits,
     ::testing::Values(Case{"f32", WeightFormat::f32, 1, 1e-4}, Case{"bf16", WeightFormat::bf16, 1, 5e-3},
                       Case{"native", WeightFormat::native, 1, 1.5e-2},
-                      Case{"native_with_int8_keys", WeightFormat::native, 1, 1.5e-2, ops::KvType::int8},
+                      Case{"native_with_f16_keys", WeightFormat::native, 1, 1.5e-2, ops::KvType::f16},
                       Case{"f32_with_int8_keys", WeightFormat::f32, 1, 1e-2, ops::KvType::int8},
                       Case{"f32_on_2_ranks", WeightFormat::f32, 2, 1e-4},
                       Case{"bf16_on_2_ranks", WeightFormat::bf16, 2, 5e-3},

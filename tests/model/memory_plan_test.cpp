@@ -37,12 +37,30 @@ TEST(MemoryPlan, TheCacheGrowsWithSlotsContextAndLayers) {
   const auto checkpoint = testing::open(testing::make_tiny_gguf(shape));
   const auto cache = [&](ModelOptions options) { return memory_plan(*checkpoint, options, {}).kv_cache; };
   const std::int64_t position = 2 * 3 * 16 * 2;  // keys and values of 3 heads of 16 halves
-  EXPECT_EQ(cache({.layers = {2}, .slots = 1, .context = 64}), 64 * position);
-  EXPECT_EQ(cache({.layers = {2, 3}, .slots = 1, .context = 64}), 2 * 64 * position);
-  EXPECT_EQ(cache({.slots = 5, .context = 128}), 5 * 4 * 128 * position);
-  EXPECT_EQ(cache({}), 4 * shape.context * position);
+  const auto f16 = ops::KvType::f16;
+  EXPECT_EQ(cache({.kv_cache = f16, .layers = {2}, .slots = 1, .context = 64}), 64 * position);
+  EXPECT_EQ(cache({.kv_cache = f16, .layers = {2, 3}, .slots = 1, .context = 64}), 2 * 64 * position);
+  EXPECT_EQ(cache({.kv_cache = f16, .slots = 5, .context = 128}), 5 * 4 * 128 * position);
+  EXPECT_EQ(cache({.kv_cache = f16}), 4 * shape.context * position);
   EXPECT_EQ(cache({.kv_cache = ops::KvType::f32}), 4 * shape.context * position * 2);
-  EXPECT_EQ(cache({.weights = WeightFormat::f32}), 4 * shape.context * position * 2) << "f32 beside f32 weights";
+}
+
+TEST(MemoryPlan, TheCacheGoesWithTheWeightsUnlessToldOtherwise) {
+  const auto beside = [](io::GgmlType type, WeightFormat format) {
+    return kv_type_beside(*testing::open(testing::make_tiny_gguf({.type = type})), format);
+  };
+  EXPECT_EQ(beside(io::GgmlType::q4_1, WeightFormat::native), ops::KvType::int8);
+  EXPECT_EQ(beside(io::GgmlType::q4_1, WeightFormat::bf16), ops::KvType::f16);
+  EXPECT_EQ(beside(io::GgmlType::q4_1, WeightFormat::f32), ops::KvType::f32);
+  EXPECT_EQ(beside(io::GgmlType::q5_0, WeightFormat::native), ops::KvType::f16) << "widened, as it has no kernel";
+  EXPECT_EQ(beside(io::GgmlType::bf16, WeightFormat::native), ops::KvType::f16);
+  EXPECT_EQ(beside(io::GgmlType::f32, WeightFormat::native), ops::KvType::f16);
+  EXPECT_EQ(beside(io::GgmlType::f32, WeightFormat::int8), ops::KvType::int8);
+
+  const auto checkpoint = testing::open(testing::make_tiny_gguf(shape));
+  const auto cache = [&](ModelOptions options) { return memory_plan(*checkpoint, options, {}).kv_cache; };
+  EXPECT_EQ(cache({}), cache({.kv_cache = ops::KvType::int8}));
+  EXPECT_LT(cache({}), cache({.kv_cache = ops::KvType::f16}));
 }
 
 TEST(MemoryPlan, ARankOfAGroupNeedsLessThanOneAlone) {
