@@ -64,7 +64,7 @@ std::vector<double> send_messages(comm::WordChannel& channel, int peer, int toke
 /// Waits for them as a stage does; returns when each was there.
 std::vector<double> receive_messages(comm::WordChannel& channel, int peer, int tokens, int count) {
   std::vector<double> received;
-  comm::Backoff backoff;
+  comm::Backoff backoff(channel.bells());
   while (std::ssize(received) < count) {
     const auto words = channel.receive(peer);
     if (!words) {
@@ -190,7 +190,8 @@ int bench_messages_command(const comm::Communicator& world, const BenchMessagesA
   std::vector<int> peers(world.size());
   std::iota(peers.begin(), peers.end(), 0);
   peers.erase(peers.begin() + world.rank());
-  comm::WordChannel channel(world, peers, comm::Tag::protocol);
+  comm::Doorbells bells(world);
+  comm::WordChannel channel(world, peers, comm::Tag::protocol, &bells);
   std::vector<Latency> latencies;
   for (int rank = 0; rank + 1 < world.size(); ++rank) {
     for (const double idle_ms : arguments.idle_ms) {

@@ -22,12 +22,12 @@ decoding::StageOptions chain_options(const config::ExperimentConfig& experiment,
           .end_tokens = std::move(end_tokens)};
 }
 
-comm::WordChannel make_leader_channel(const Job& job) {
+comm::WordChannel make_leader_channel(const Job& job, comm::Doorbells& bells) {
   std::vector<int> peers;
   for (int stage = 0; stage < job.topology.stages() && job.place.is_leader(); ++stage) {
     if (stage != job.place.stage.value) peers.push_back(job.topology.leader({stage}, job.place.replica));
   }
-  return {job.world, std::move(peers), comm::Tag::protocol};
+  return {job.world, std::move(peers), comm::Tag::protocol, &bells};
 }
 
 SequenceId run_experiment(const Participant& participant, int index, pipeline::SampleQueue* queue, SequenceId newest,

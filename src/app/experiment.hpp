@@ -29,7 +29,7 @@ struct Participant {
 decoding::StageOptions chain_options(const config::ExperimentConfig& experiment, std::vector<Token> end_tokens);
 
 /// The channel between the leaders of all stages of this rank's replica; of a rank that leads none it has no peers.
-comm::WordChannel make_leader_channel(const Job& job);
+comm::WordChannel make_leader_channel(const Job& job, comm::Doorbells& bells);
 
 /// Collective over the ranks of a replica: decodes the samples of `queue` (the target's leader has one, the others
 /// nullptr) as experiment `index` says. Ranks outside its chain return at once. Sequence ids go on from `newest`;

@@ -115,7 +115,8 @@ int generate_command(const comm::Communicator& world, const GenerateArguments& a
   overrides.emplace_back("replicas=1");  // one prompt, one pipeline
   const Job job = open_job(world, arguments.config, overrides);
   const int target = job.topology.target_leader();
-  comm::StopBoard stop_board(world, target);
+  comm::Doorbells bells(world);
+  comm::StopBoard stop_board(world, target, &bells);
   StageFiles files;
   std::optional<StreamingQueue> queue;
   std::vector<Token> end_tokens;
@@ -143,7 +144,7 @@ int generate_command(const comm::Communicator& world, const GenerateArguments& a
   together(world, [&] { rank.emplace(job, files, context); });
 
   const std::vector<RankSite> sites = gather_sites(world);
-  comm::WordChannel channel = make_leader_channel(job);
+  comm::WordChannel channel = make_leader_channel(job, bells);
   const RunClock clock(steady_seconds());
   const Participant participant{job, sites, end_tokens, *rank, channel, clock};
   const auto pass_on_signals = [&] {

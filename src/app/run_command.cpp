@@ -81,6 +81,7 @@ class Run {
   std::optional<RunClock> clock_;
   std::optional<RankMeter> meter_;
   std::optional<results::Journal> journal_;
+  comm::Doorbells bells_;
   comm::WordChannel channel_;
   std::optional<pipeline::SampleChannels> sample_channels_;  // at the targets' leaders
   std::optional<pipeline::SampleClient> client_;             // there, of the experiment that runs
@@ -91,14 +92,15 @@ class Run {
 Run::Run(const comm::Communicator& world, const RunArguments& arguments)
     : job_(open_job(world, arguments.config, arguments.overrides)),
       checks_invariants_(arguments.checks_invariants),
-      channel_(make_leader_channel(job_)),
-      stop_board_(world, job_.topology.target_leader()),
+      bells_(world),
+      channel_(make_leader_channel(job_, bells_)),
+      stop_board_(world, job_.topology.target_leader(), &bells_),
       last_moment_(last_moment(job_.config.limits)) {
   if (!job_.is_target_leader()) return;
   std::vector<int> targets;
   for (int replica = 0; replica < job_.topology.replicas(); ++replica)
     targets.push_back(job_.topology.target_leader(replica));
-  sample_channels_.emplace(world, targets.front(), targets);
+  sample_channels_.emplace(world, targets.front(), targets, &bells_);
 }
 
 int Run::execute() {

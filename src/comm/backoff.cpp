@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <thread>
 
+#include "comm/doorbells.hpp"
 #include "core/precise_sleep.hpp"
 
 namespace pipespec::comm {
@@ -27,7 +28,12 @@ void Backoff::pause() {
     sharpen_timers();
     since_ = now;
   }
-  std::this_thread::sleep_for(std::clamp<std::chrono::nanoseconds>((now - since_) / 32, 20us, 1ms));
+  const auto nap = std::clamp<std::chrono::nanoseconds>((now - since_) / 32, 20us, 1ms);
+  if (bells_ != nullptr) {
+    bells_->wait(nap);
+  } else {
+    std::this_thread::sleep_for(nap);
+  }
 }
 
 }  // namespace pipespec::comm

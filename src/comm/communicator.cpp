@@ -59,6 +59,12 @@ Communicator Communicator::split(int color) const {
   return Communicator(comm);
 }
 
+Communicator Communicator::split_by_host() const {
+  MPI_Comm comm = MPI_COMM_NULL;
+  PIPESPEC_MPI(MPI_Comm_split_type(comm_, MPI_COMM_TYPE_SHARED, rank_, MPI_INFO_NULL, &comm));
+  return Communicator(comm);
+}
+
 Communicator::Communicator(Communicator&& other) noexcept
     : comm_(std::exchange(other.comm_, MPI_COMM_NULL)), rank_(other.rank_), size_(other.size_) {}
 

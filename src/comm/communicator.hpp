@@ -28,6 +28,9 @@ class Communicator {
   /// Collective: the ranks with the same `color`, in the order of their ranks here.
   Communicator split(int color) const;
 
+  /// Collective: the ranks that can share memory with this one.
+  Communicator split_by_host() const;
+
   Communicator(Communicator&& other) noexcept;
   Communicator& operator=(Communicator&& other) noexcept;
   ~Communicator();

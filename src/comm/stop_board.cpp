@@ -6,7 +6,8 @@
 
 namespace pipespec::comm {
 
-StopBoard::StopBoard(const Communicator& comm, int decider) : comm_(comm), decider_(decider) {
+StopBoard::StopBoard(const Communicator& comm, int decider, Doorbells* bells)
+    : comm_(comm), decider_(decider), bells_(bells) {
   if (comm_.rank() != decider_) return;
   words_.resize(comm_.size());
   requests_.resize(comm_.size(), MPI_REQUEST_NULL);
@@ -39,11 +40,14 @@ void StopBoard::send(std::int32_t word) {
   has_sent_ = true;
   word_ = word;
   PIPESPEC_MPI(MPI_Isend(&word_, 1, MPI_INT32_T, decider_, static_cast<int>(Tag::stop_request), comm_.get(), &sent_));
+  if (reaches(decider_)) bells_->ring(decider_, Tag::stop_request);
 }
 
 bool StopBoard::is_asked() {
   for (std::size_t rank = 0; rank < requests_.size(); ++rank) {
     if (requests_[rank] == MPI_REQUEST_NULL) continue;
+    const auto from = static_cast<int>(rank);
+    if (reaches(from) && !bells_->has_news(from, Tag::stop_request)) continue;
     int arrived = 0;
     PIPESPEC_MPI(MPI_Test(&requests_[rank], &arrived, MPI_STATUS_IGNORE));
     if (arrived != 0 && words_[rank] != 0) asked_ = true;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "comm/communicator.hpp"
+#include "comm/doorbells.hpp"
 
 namespace pipespec::comm {
 
@@ -14,7 +15,8 @@ namespace pipespec::comm {
 /// So no message is left behind. Keeps a reference to the communicator. Main thread only.
 class StopBoard {
  public:
-  StopBoard(const Communicator& comm, int decider);
+  /// `bells` as of WordChannel.
+  StopBoard(const Communicator& comm, int decider, Doorbells* bells = nullptr);
 
   /// Without close(), on an error path: withdraws what is still open.
   ~StopBoard();
@@ -31,10 +33,12 @@ class StopBoard {
   void close();
 
  private:
+  bool reaches(int rank) const { return bells_ != nullptr && bells_->reaches(rank); }
   void send(std::int32_t word);
 
   const Communicator& comm_;
   int decider_;
+  Doorbells* bells_;
   bool has_sent_ = false;
   bool asked_ = false;
   std::int32_t word_ = 0;

@@ -1,6 +1,8 @@
 /// The one registry of message tags: two kinds of traffic on one communicator never share a tag.
 #pragma once
 
+#include <cstddef>
+
 namespace pipespec::comm {
 
 enum class Tag : int {
@@ -11,5 +13,7 @@ enum class Tag : int {
   sample_grant,   ///< the head of a job to the target's leader of each replica: which samples to decode
   sample_report,  ///< the other way: what has become of them
 };
+
+constexpr std::size_t tag_count = static_cast<std::size_t>(Tag::sample_report) + 1;
 
 }  // namespace pipespec::comm

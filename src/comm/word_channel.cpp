@@ -9,8 +9,8 @@
 
 namespace pipespec::comm {
 
-WordChannel::WordChannel(const Communicator& comm, std::vector<int> peers, Tag tag)
-    : comm_(comm.get()), tag_(static_cast<int>(tag)) {
+WordChannel::WordChannel(const Communicator& comm, std::vector<int> peers, Tag tag, Doorbells* bells)
+    : comm_(comm.get()), tag_(tag), bells_(bells) {
   for (const int peer : peers) {
     for (Receive& receive : peers_[peer].ring) post(peer, receive);
   }
@@ -29,8 +29,8 @@ WordChannel::~WordChannel() {
 }
 
 void WordChannel::post(int peer, Receive& receive) {
-  PIPESPEC_MPI(MPI_Irecv(receive.buffer.data(), static_cast<int>(receive.buffer.size()), MPI_INT32_T, peer, tag_, comm_,
-                         &receive.request));
+  PIPESPEC_MPI(MPI_Irecv(receive.buffer.data(), static_cast<int>(receive.buffer.size()), MPI_INT32_T, peer,
+                         static_cast<int>(tag_), comm_, &receive.request));
 }
 
 void WordChannel::send(int peer, std::span<const std::int32_t> words) {
@@ -49,19 +49,23 @@ void WordChannel::send_fragment(int peer, std::span<const std::int32_t> words, b
   send.buffer[0] = static_cast<std::int32_t>(words.size());
   send.buffer[1] = more ? 1 : 0;
   std::copy(words.begin(), words.end(), send.buffer.begin() + header_words);
-  PIPESPEC_MPI(MPI_Isend(send.buffer.data(), header_words + static_cast<int>(words.size()), MPI_INT32_T, peer, tag_,
-                         comm_, &send.request));
+  PIPESPEC_MPI(MPI_Isend(send.buffer.data(), header_words + static_cast<int>(words.size()), MPI_INT32_T, peer,
+                         static_cast<int>(tag_), comm_, &send.request));
+  if (reaches(peer)) bells_->ring(peer, tag_);
 }
 
 std::optional<std::vector<std::int32_t>> WordChannel::receive(int peer) {
   const auto entry = peers_.find(peer);
   expect(entry != peers_.end(), "messages come from the channel's peers");
   Peer& from = entry->second;
+  if (!in_flight_.empty()) flush();  // MPI moves nothing unless it is called
   for (;;) {
+    if (reaches(peer) && !bells_->has_news(peer, tag_)) return std::nullopt;
     Receive& next = from.ring[from.head];
     int arrived = 0;
     PIPESPEC_MPI(MPI_Test(&next.request, &arrived, MPI_STATUS_IGNORE));
     if (arrived == 0) return std::nullopt;
+    if (reaches(peer)) bells_->take(peer, tag_);
     const auto words = std::span(next.buffer).subspan(header_words, next.buffer[0]);
     const bool more = next.buffer[1] != 0;
     from.assembled.insert(from.assembled.end(), words.begin(), words.end());
@@ -69,6 +73,15 @@ std::optional<std::vector<std::int32_t>> WordChannel::receive(int peer) {
     from.head = (from.head + 1) % receives_ahead;
     if (!more) return std::exchange(from.assembled, {});
   }
+}
+
+bool WordChannel::knows_news() const {
+  return std::ranges::all_of(peers_, [this](const auto& peer) { return reaches(peer.first); });
+}
+
+bool WordChannel::may_have_news() const {
+  return std::ranges::any_of(
+      peers_, [this](const auto& peer) { return !reaches(peer.first) || bells_->has_news(peer.first, tag_); });
 }
 
 bool WordChannel::flush() {

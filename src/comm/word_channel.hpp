@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "comm/communicator.hpp"
+#include "comm/doorbells.hpp"
 #include "comm/tags.hpp"
 
 namespace pipespec::comm {
@@ -26,7 +27,9 @@ namespace pipespec::comm {
 /// Not thread-safe: the main thread's.
 class WordChannel {
  public:
-  WordChannel(const Communicator& comm, std::vector<int> peers, Tag tag);
+  /// `bells`, of the same communicator, rings where it reaches a peer and is heard; it outlives the channel. All
+  /// channels of a tag have one, or none has.
+  WordChannel(const Communicator& comm, std::vector<int> peers, Tag tag, Doorbells* bells = nullptr);
 
   /// Withdraws the receives. A message that is still in flight would be lost, and so would one of a later channel of
   /// the same tag: the protocol above ends each link with a last message, and a job has one channel of each tag.
@@ -39,6 +42,14 @@ class WordChannel {
 
   /// The next message of `peer`, if one has arrived.
   std::optional<std::vector<std::int32_t>> receive(int peer);
+
+  /// Whether bells reach all peers, and so may_have_news() tells.
+  bool knows_news() const;
+
+  /// Whether a message has come or, of a peer that no bell reaches, may have. Takes nanoseconds.
+  bool may_have_news() const;
+
+  Doorbells* bells() const { return bells_; }
 
   /// Frees the buffers of sends that are complete; true if none is in flight any more.
   bool flush();
@@ -63,11 +74,13 @@ class WordChannel {
     MPI_Request request = MPI_REQUEST_NULL;
   };
 
+  bool reaches(int peer) const { return bells_ != nullptr && bells_->reaches(peer); }
   void post(int peer, Receive& receive);
   void send_fragment(int peer, std::span<const std::int32_t> words, bool more);
 
   MPI_Comm comm_;
-  int tag_;
+  Tag tag_;
+  Doorbells* bells_;
   std::map<int, Peer> peers_;
   std::list<Send> in_flight_;
   std::list<Send> free_;

@@ -29,11 +29,12 @@ void wait_until(const Condition& is_met, const comm::OnPoll& on_poll) {
 
 }  // namespace
 
-SampleChannels::SampleChannels(const comm::Communicator& comm, int head_rank, std::vector<int> target_ranks)
+SampleChannels::SampleChannels(const comm::Communicator& comm, int head_rank, std::vector<int> target_ranks,
+                               comm::Doorbells* bells)
     : head(head_rank),
       targets(std::move(target_ranks)),
-      grants(comm, {head}, comm::Tag::sample_grant),
-      reports(comm, comm.rank() == head ? targets : std::vector<int>(), comm::Tag::sample_report) {}
+      grants(comm, {head}, comm::Tag::sample_grant, bells),
+      reports(comm, comm.rank() == head ? targets : std::vector<int>(), comm::Tag::sample_report, bells) {}
 
 // ------------------------------------------------------------------------------------------------------ the head
 

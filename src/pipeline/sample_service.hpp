@@ -17,8 +17,8 @@ namespace pipespec::pipeline {
 /// Between the head, which holds the queue, and the targets' leaders, of which the head is one. They serve one
 /// experiment after the other. Each of these ranks constructs its own; no other rank does.
 struct SampleChannels {
-  /// `targets`: [replica] ranks of `comm`.
-  SampleChannels(const comm::Communicator& comm, int head, std::vector<int> targets);
+  /// `targets`: [replica] ranks of `comm`; `bells` as of comm::WordChannel.
+  SampleChannels(const comm::Communicator& comm, int head, std::vector<int> targets, comm::Doorbells* bells = nullptr);
 
   int head;
   std::vector<int> targets;

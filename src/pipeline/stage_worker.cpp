@@ -37,8 +37,9 @@ StageWorker::StageWorker(StageParts parts)
 }
 
 SequenceId StageWorker::run() {
-  comm::Backoff backoff;
+  comm::Backoff backoff(parts_.channel->bells());
   for (;;) {
+    if (parts_.on_poll) parts_.on_poll();
     bool is_busy = receive_messages();
     send_messages();
     close_ended();  // frees the slots that sequences begun by the same messages will need
@@ -57,7 +58,6 @@ SequenceId StageWorker::run() {
 // ---------------------------------------------------------------------------------------------------- messages
 
 bool StageWorker::receive_messages() {
-  if (parts_.on_poll) parts_.on_poll();
   bool any = false;
   for (const int peer : peers_) {
     while (const auto words = parts_.channel->receive(parts_.leaders[peer])) {
@@ -129,7 +129,8 @@ void StageWorker::look() {
 
 /// Between two layers.
 bool StageWorker::is_still_wanted(std::span<const Work> work) {
-  if (!watch_.is_due(parts_.clock->now())) return true;
+  const comm::WordChannel& channel = *parts_.channel;
+  if (channel.knows_news() ? !channel.may_have_news() : !watch_.is_due(parts_.clock->now())) return true;
   look();
   send_messages();
   return !stage_.is_void(work);

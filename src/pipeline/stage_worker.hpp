@@ -40,12 +40,12 @@ struct StageParts {
   SequenceId newest;                                     ///< sequences that earlier runs on this channel used up
   bool checks_invariants = false;                        ///< hold the stage against the protocol's at every event
   std::function<void(SequenceId, StageTrace)> on_trace;  ///< a sequence has ended here
-  comm::OnPoll on_poll;  ///< called before every look for messages; tests delay here. May be empty
+  comm::OnPoll on_poll;  ///< called in every turn of the loop, between passes; tests delay here. May be empty
 };
 
 /// Drives a decoding::Stage from the first sample to the last: applies what has arrived, runs the next pass, applies
 /// what arrived meanwhile, completes the pass, sends what it caused. Nothing on that way blocks. When there is nothing
-/// to do it sleeps (comm::Backoff). Main thread only.
+/// to do it sleeps (comm::Backoff), until a doorbell rings. Main thread only.
 ///
 /// A stage below the target looks for messages between the layers of its pass as well, where that pays (VoidWatch).
 /// What has come then goes on down the chain at once, and a pass that it voids for all its sequences is given up.

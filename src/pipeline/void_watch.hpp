@@ -8,8 +8,9 @@
 namespace pipespec::pipeline {
 
 /// Messages that arrive while a pass runs may void all of it: what is left of the pass is computed in vain, unless
-/// somebody looks. But a look takes time itself, from a microsecond to a time slice of the kernel's: where ranks share
-/// cores, Open MPI gives the core away in it.
+/// somebody looks. Where doorbells reach all neighbours, that there is something to look at costs nothing to know
+/// (comm::WordChannel::knows_news). Elsewhere a look takes time itself, from a microsecond to a time slice of the
+/// kernel's: where ranks share cores, Open MPI gives the core away in it.
 ///
 /// With a look every d seconds, a pass of T seconds that is voided with the chance p spends cost · T/d on looks, and
 /// d/2 · p on what was void already. The sum is least at d = √(2 · cost · T/p), the interval between checkpoints that

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <numeric>
+#include <optional>
 #include <random>
 #include <vector>
 
@@ -41,10 +42,23 @@ Words message(int from, int to, int i) {
   return words;
 }
 
-TEST(WordChannel, MessagesOfEveryLengthArriveWholeAndInOrder) {
+/// The parameter: with doorbells.
+class WordChannelTest : public ::testing::TestWithParam<bool> {
+ protected:
+  void SetUp() override {
+    if (GetParam()) bells_.emplace(world);
+  }
+  Doorbells* bells() { return bells_ ? &*bells_ : nullptr; }
+
   const Communicator world = Communicator::world();
+
+ private:
+  std::optional<Doorbells> bells_;
+};
+
+TEST_P(WordChannelTest, MessagesOfEveryLengthArriveWholeAndInOrder) {
   constexpr int messages = 200;
-  WordChannel channel(world, others(world), Tag::protocol);
+  WordChannel channel(world, others(world), Tag::protocol, bells());
   for (int i = 0; i < messages; ++i) {
     for (const int peer : others(world)) channel.send(peer, message(world.rank(), peer, i));
   }
@@ -55,10 +69,9 @@ TEST(WordChannel, MessagesOfEveryLengthArriveWholeAndInOrder) {
   world.barrier();
 }
 
-TEST(WordChannel, AReceiverThatDoesNotLookDoesNotHoldUpASender) {
-  const Communicator world = Communicator::world();
+TEST_P(WordChannelTest, AReceiverThatDoesNotLookDoesNotHoldUpASender) {
   constexpr int messages = 1000;
-  WordChannel channel(world, others(world), Tag::protocol);
+  WordChannel channel(world, others(world), Tag::protocol, bells());
   for (int i = 0; i < messages; ++i) {
     for (const int peer : others(world)) channel.send(peer, Words{i});
   }
@@ -70,9 +83,8 @@ TEST(WordChannel, AReceiverThatDoesNotLookDoesNotHoldUpASender) {
   world.barrier();
 }
 
-TEST(WordChannel, TheSendersBufferMayChangeAtOnce) {
-  const Communicator world = Communicator::world();
-  WordChannel channel(world, others(world), Tag::protocol);
+TEST_P(WordChannelTest, TheSendersBufferMayChangeAtOnce) {
+  WordChannel channel(world, others(world), Tag::protocol, bells());
   Words words(1000);
   for (int i = 0; i < 20; ++i) {
     std::iota(words.begin(), words.end(), i);
@@ -87,10 +99,9 @@ TEST(WordChannel, TheSendersBufferMayChangeAtOnce) {
   world.barrier();
 }
 
-TEST(WordChannel, TagsKeepTwoChannelsApart) {
-  const Communicator world = Communicator::world();
-  WordChannel one(world, others(world), Tag::protocol);
-  WordChannel two(world, others(world), Tag::stage_command);
+TEST_P(WordChannelTest, TagsKeepTwoChannelsApart) {
+  WordChannel one(world, others(world), Tag::protocol, bells());
+  WordChannel two(world, others(world), Tag::stage_command, bells());
   for (const int peer : others(world)) {
     one.send(peer, Words{1});
     two.send(peer, Words{2});
@@ -104,6 +115,24 @@ TEST(WordChannel, TagsKeepTwoChannelsApart) {
   flush(two);
   world.barrier();
 }
+
+TEST_P(WordChannelTest, OnlyBellsThatReachAllPeersTellThatThereIsNoNews) {
+  WordChannel channel(world, others(world), Tag::protocol, bells());
+  const bool knows = others(world).empty() || (bells() != nullptr && bells()->reaches(world.rank()));
+  EXPECT_EQ(channel.knows_news(), knows);
+  EXPECT_EQ(channel.may_have_news(), !knows);
+  world.barrier();
+  for (const int peer : others(world)) channel.send(peer, Words{1});
+  world.barrier();
+  EXPECT_EQ(channel.may_have_news(), !others(world).empty());
+  for (const int peer : others(world)) EXPECT_EQ(await(channel, peer), Words{1});
+  EXPECT_EQ(channel.may_have_news(), !knows);
+  flush(channel);
+  world.barrier();
+}
+
+INSTANTIATE_TEST_SUITE_P(Bells, WordChannelTest, ::testing::Bool(),
+                         [](const auto& instance) { return instance.param ? "with" : "without"; });
 
 }  // namespace
 }  // namespace pipespec::comm
