@@ -70,7 +70,8 @@ TEST(RealChain, TwoHundredRunsOfFiveStagesUnderRandomDelaysGiveTheTargetsOwnText
   for (int rank = 0; rank < 5; ++rank) {
     if (rank != world.rank()) peers.push_back(rank);
   }
-  comm::WordChannel channel(world, peers, comm::Tag::protocol);
+  comm::Doorbells bells(world);
+  comm::WordChannel channel(world, peers, comm::Tag::protocol, &bells);
   const RunClock clock(steady_seconds());
   std::mt19937 random(static_cast<unsigned>(world.rank()));
   SequenceId newest;

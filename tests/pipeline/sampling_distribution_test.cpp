@@ -107,7 +107,8 @@ Drawn draw(const comm::Communicator& world, Schedule schedule, double temperatur
   std::iota(ranks.begin(), ranks.end(), 0);
   std::ranges::remove_copy(ranks, std::back_inserter(peers), world.rank());
   const auto checkpoint = tiny_checkpoint();
-  comm::WordChannel channel(world, peers, comm::Tag::protocol);
+  comm::Doorbells bells(world);
+  comm::WordChannel channel(world, peers, comm::Tag::protocol, &bells);
   const RunClock clock(steady_seconds());
   Drawn drawn_tokens;
   std::mt19937 random(1);

@@ -75,9 +75,10 @@ std::vector<std::vector<Token>> random_prompts(int count, unsigned seed) {
   return prompts;
 }
 
-/// One chain over all ranks of the world.
+/// One chain over all ranks of the world. Without doorbells it is as if every rank had a host of its own.
 struct Chain {
   const comm::Communicator& world;
+  std::optional<comm::Doorbells> bells;
   std::optional<comm::WordChannel> channel;
   RunClock clock{steady_seconds()};
   ToyModels models;
@@ -89,8 +90,9 @@ struct Chain {
   std::function<void()> on_poll = {};
   std::vector<std::pair<SequenceId, StageTrace>> traces = {};
 
-  explicit Chain(const comm::Communicator& comm) : world(comm) {
-    channel.emplace(comm, everybody(comm), comm::Tag::protocol);
+  explicit Chain(const comm::Communicator& comm, bool has_bells = true) : world(comm) {
+    if (has_bells) bells.emplace(comm);
+    channel.emplace(comm, everybody(comm), comm::Tag::protocol, bells ? &*bells : nullptr);
     models.end_rate = 0.01;
     models.agreement.assign(world.size() - 1, 0.8);
   }
@@ -220,8 +222,9 @@ TEST(StageWorker, ADrafterThatKnowsFewerTokensDoesNotChangeTheOutput) {
 TEST(StageWorker, APassThatACorrectionVoidsIsCutShort) {
   const comm::Communicator world = comm::Communicator::world();
   const bool is_target = world.rank() == world.size() - 1;
-  for (const int in_flight : {1, 2}) {
-    Chain chain(world);
+  for (const int run : {0, 1, 2, 3}) {
+    const int in_flight = 1 + run % 2;
+    Chain chain(world, /*has_bells=*/run < 2);
     chain.models.end_rate = 0;
     chain.models.agreement.assign(world.size() - 1, 0);
     chain.in_flight = in_flight;
