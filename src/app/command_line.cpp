@@ -23,6 +23,9 @@ namespace pipespec::app {
 
 namespace {
 
+constexpr const char* kv_cache_help =
+    "auto (int8 beside quantised weights, f32 beside f32, else f16), int8, f16 or f32";
+
 /// Runs `command` on all ranks of this launch and ends MPI when it returns.
 int under_mpi(const std::function<int(const comm::Communicator&)>& command) {
   const comm::Session session;
@@ -180,8 +183,7 @@ class CommandLine {
     command->add_option("--ids", logits_.ids, "JSON file with a list of token ids")->required();
     command->add_option("--out", logits_.out, "HDF5 file to write: /ids [n], /logits [n, vocabulary]")->required();
     command->add_option("--weights", logits_.weights, "native, bf16, f32, int8 or int4")->capture_default_str();
-    command->add_option("--kv-cache", logits_.kv_cache, "auto (int8 beside quantised weights, f32 beside f32, else f16), int8, f16 or f32")
-        ->capture_default_str();
+    command->add_option("--kv-cache", logits_.kv_cache, kv_cache_help)->capture_default_str();
     command->add_option("--chunk", logits_.chunk, "rows of a pass (default: all at once)")->check(CLI::PositiveNumber);
     command->add_option("--threads", logits_.threads, "default: all cores")->check(CLI::PositiveNumber);
     command->callback([this] { command_ = [this] { return logits_command(logits_); }; });
@@ -222,9 +224,7 @@ class CommandLine {
                      "how many tokens, the first ones, the model can predict (default: all)")
         ->check(CLI::PositiveNumber);
     command->add_option("--weights", bench_forward_.weights, "native, bf16, f32, int8 or int4")->capture_default_str();
-    command
-        ->add_option("--kv-cache", bench_forward_.kv_cache, "auto (int8 beside quantised weights, f32 beside f32, else f16), int8, f16 or f32")
-        ->capture_default_str();
+    command->add_option("--kv-cache", bench_forward_.kv_cache, kv_cache_help)->capture_default_str();
     command->add_option("--instruction-set", bench_forward_.instruction_set,
                         "one of those this machine has (default: the best), to see what another machine would do");
     command->add_option("--repetitions", bench_forward_.repetitions, "passes timed")

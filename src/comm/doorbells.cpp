@@ -13,7 +13,8 @@ namespace pipespec::comm {
 
 Doorbells::Doorbells(const Communicator& comm)
     : host_(comm.split_by_host()), own_(comm.rank()), doors_(comm.size()), taken_(place(comm.size(), Tag{})) {
-  const auto bytes = static_cast<MPI_Aint>(sizeof(Door) + taken_.size() * sizeof(Count));
+  // Whole cache lines, as the ranks' parts follow each other in memory.
+  const auto bytes = static_cast<MPI_Aint>((sizeof(Door) + taken_.size() * sizeof(Count) + 63) / 64 * 64);
   Door* own = nullptr;
   const int status = MPI_Win_allocate_shared(bytes, 1, MPI_INFO_NULL, host_.get(), &own, &memory_);
   for (const std::int64_t each : host_.gather_all(static_cast<std::int64_t>(status))) {
@@ -39,11 +40,16 @@ Doorbells::~Doorbells() {
 
 void Doorbells::ring(int rank, Tag tag) {
   Door& door = *doors_[rank];
-  door.counts()[place(own_, tag)].fetch_add(1, std::memory_order_release);
-  sem_post(&door.bell);
+  door.counts()[place(own_, tag)].fetch_add(1);
+  // Where it rings already, whoever hears that looks at the count afterwards.
+  int rings = 0;
+  sem_getvalue(&door.bell, &rings);
+  if (rings == 0) sem_post(&door.bell);
 }
 
 void Doorbells::wait(std::chrono::nanoseconds most) {
+  int any = 0;
+  PIPESPEC_MPI(MPI_Iprobe(MPI_ANY_SOURCE, MPI_ANY_TAG, host_.get(), &any, MPI_STATUS_IGNORE));
   if (!reaches(own_)) {
     std::this_thread::sleep_for(most);
     return;

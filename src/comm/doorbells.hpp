@@ -40,15 +40,17 @@ class Doorbells {
   /// One of them has been received.
   void take(int rank, Tag tag) { ++taken_[place(rank, tag)]; }
 
-  /// Sleeps until somebody rings, or has since the last call; at most for `most`.
+  /// Sleeps until somebody rings, or has since the last call; at most for `most`. Before, it lets MPI move what it has
+  /// not sent yet: whoever asks only where there is news may call it nowhere else.
   void wait(std::chrono::nanoseconds most);
 
  private:
   using Count = std::atomic<std::uint32_t>;
   static_assert(Count::is_always_lock_free, "processes share it");
 
-  /// A rank's part of the shared memory; [rank of comm][tag] counts of what was sent to it follow.
-  struct Door {
+  /// A rank's part of the shared memory; [rank of comm][tag] counts of what was sent to it follow. Aligned as memory
+  /// from malloc is, which MPI gives a rank that is alone.
+  struct alignas(16) Door {
     sem_t bell;
     Count* counts() { return reinterpret_cast<Count*>(this + 1); }
   };

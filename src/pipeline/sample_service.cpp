@@ -107,6 +107,7 @@ void SampleServer::wait_until_closed(const comm::OnPoll& on_poll) const {
 // --------------------------------------------------------------------------------------------------- the targets
 
 void SampleClient::poll() {
+  channels_.reports.flush();  // nobody else may call MPI meanwhile
   while (const auto words = channels_.grants.receive(channels_.head)) {
     switch (Grant{words->at(0)}) {
       case Grant::sample:
