@@ -43,7 +43,7 @@ HWY_INLINE void sum_blocks(const PackedMatrix& w, std::int64_t tile, const Activ
       code_bytes(type) + 32 * format.halves() / format.blocks_of_a_d + 16 * format.factors();
   // Tiles follow each other in memory, so this keeps memory busy across the end of a tile, where a processor's own
   // prefetching and speculation start anew.
-  const std::byte* ahead = w.tile(tile) + prefetch_distance;
+  const std::byte* ahead = w.tile(tile) + (format.code_bits == 8 ? prefetch_distance_of_bytes : prefetch_distance);
   for (std::int64_t b = 0; b < blocks; ++b, stored += code_bytes(type), ahead += block_bytes) {
     prefetch(ahead, block_bytes);
     prefetch_near(stored + near_distance, code_bytes(type));

@@ -8,6 +8,10 @@ namespace pipespec::ops {
 /// How far ahead of its use memory that is read in order is asked for, in bytes.
 constexpr std::int64_t prefetch_distance = std::int64_t{16} << 10;
 
+/// The same for weights of 8 bits. Measured on a Zen 4 virtual machine, one row of SmolLM2 in q8_0 on 1 and 2 threads:
+/// 7.05 and 4.78 ms at 16 KiB, no less at 8 or 11, but 6.32 and 4.34 at 6; with weights of 4 bits 6 KiB takes 6 % more.
+constexpr std::int64_t prefetch_distance_of_bytes = std::int64_t{6} << 10;
+
 /// How far ahead it is asked for once more, to come from the second-level cache.
 constexpr std::int64_t near_distance = std::int64_t{1} << 10;
 
