@@ -87,7 +87,7 @@ TEST_P(Attention, WithCodesOfEightBitsIsWithinTheirRounding) {
 INSTANTIATE_TEST_SUITE_P(Shapes, Attention,
                          ::testing::Values(Shape{1, 1, 8, 0, 1}, Shape{9, 3, 64, 0, 70}, Shape{9, 3, 64, 63, 2},
                                            Shape{9, 3, 64, 300, 5}, Shape{4, 1, 24, 17, 9}, Shape{4, 4, 16, 128, 1},
-                                           Shape{12, 1, 10, 60, 7}));
+                                           Shape{12, 1, 10, 60, 7}, Shape{3, 1, 80, 1100, 3}));
 
 TEST(Attention, LargeScoresDoNotOverflow) {
   const Shape s{1, 1, 16, 0, 200};
