@@ -30,11 +30,17 @@ StepTimes times_of(const config::StageConfig& stage) {
 
 /// What a model says to one sequence after another; its cache holds the latest.
 simulate::Compute model_compute(model::LanguageModel& model) {
-  return [&model](const decoding::Pass& pass, std::span<Token> next) {
+  return [&model](const decoding::Pass& pass) {
     constexpr model::Slot slot = 0;
     model.truncate(slot, pass.begin);
     const model::Segment segment{slot, pass.begin, pass.tokens, pass.outputs};
-    model.forward({&segment, 1}, next);
+    decoding::Guess next{std::vector<Token>(pass.outputs)};
+    std::vector<float> probabilities(pass.outputs);
+    model.forward({&segment, 1}, next.tokens, {}, probabilities);
+    for (const float probability : probabilities) {
+      next.confidences.push_back(decoding::Confidence::of_probability(probability));
+    }
+    return next;
   };
 }
 

@@ -109,7 +109,8 @@ model::ModelOptions model_options(const config::RunConfig& config, const config:
           .context = context,
           .threads = std::max(1, stage.threads),
           .sampling = config.generation.sampling,
-          .draft_vocabulary = files.draft_vocabulary};
+          .draft_vocabulary = files.draft_vocabulary,
+          .tells_probabilities = &stage != &config.stages.back()};
 }
 
 std::unique_ptr<decoding::Drafter> make_drafter(const config::StageConfig& stage) {

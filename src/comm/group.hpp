@@ -10,7 +10,7 @@ namespace pipespec::comm {
 using pipespec::Best;
 
 /// Collectives among the ranks of one stage. Every rank calls the same functions in the same order with equal extents.
-/// Results are the same bits on every rank and do not depend on timing: sums run in rank order (numerics.md).
+/// Results are the same bits on every rank and do not depend on timing: sums run in rank order.
 class Group {
  public:
   virtual ~Group() = default;

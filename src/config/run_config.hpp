@@ -28,8 +28,8 @@ enum class Strategy : std::uint8_t { autoregressive, speculative, pipespec };
 
 /// A drafter without a model: the continuation of an earlier occurrence of the sequence's last tokens.
 struct PromptLookupConfig {
-  int min_match = 2;   ///< shortest run of last tokens that is looked up, ≥ 1
-  int max_match = 5;   ///< longest, ≥ min_match
+  int min_match = 1;   ///< shortest run of last tokens that is looked up, ≥ 1
+  int max_match = 10;  ///< longest, ≥ min_match
   int max_tokens = 8;  ///< proposed at once, ≥ 1
 };
 

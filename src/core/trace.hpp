@@ -1,4 +1,4 @@
-/// What a run records, as plain data: the pipeline fills it in, the results layer stores it (formats.md "Results").
+/// What a run records, as plain data: the pipeline fills it in, the results layer stores it.
 /// All times are seconds on the run's clock: rank 0's steady clock, zero at the start of the job.
 #pragma once
 
@@ -29,7 +29,7 @@ struct StepRecord {
   std::int32_t wasted = 0;    ///< rows discarded, because a correction had voided them or a draft was wrong
   StepKind kind = StepKind::draft;
   std::int32_t available = 0;  ///< drafts at hand when the step was planned; `offered` of them were checked
-  double expected = 0;         ///< tokens that the stage's policy expected the step to append
+  double expected = 0;         ///< tokens that the policy expected of the step; below the target: to be taken above
   std::int32_t given_up = 0;   ///< 1: the pass was voided while it ran, and cut short at `end`
   double waited = 0;           ///< seconds that the policy had held the pass back for drafts
   std::int32_t pass = 0;  ///< number of the forward pass at its stage, in its experiment; steps of one pass share it

@@ -24,6 +24,11 @@ class Digest {
     for (const Token token : tokens) add(token);
   }
 
+  void add(std::span<const Confidence> confidences) {
+    add(std::ssize(confidences));
+    for (const Confidence confidence : confidences) add(confidence.value());
+  }
+
   void add(const Message& message) {
     add(static_cast<std::int64_t>(message.index()));
     std::visit([this](const auto& m) { add_fields(m); }, message);
@@ -39,6 +44,7 @@ class Digest {
     if constexpr (requires { m.confirmed; }) add(m.confirmed);
     if constexpr (requires { m.max_length; }) add(m.max_length);
     if constexpr (requires { m.tokens; }) add(m.tokens);
+    if constexpr (requires { m.confidences; }) add(std::span<const Confidence>(m.confidences));
     if constexpr (requires { m.prompt; }) add(m.prompt);
   }
 

@@ -2,9 +2,9 @@
 #pragma once
 
 #include <span>
-#include <vector>
 
 #include "core/types.hpp"
+#include "decoding/work.hpp"
 
 namespace pipespec::decoding {
 
@@ -13,22 +13,22 @@ class Drafter {
   virtual ~Drafter() = default;
 
   /// Up to `max_tokens` tokens that may follow `view`; none if there is no guess.
-  virtual std::vector<Token> propose(std::span<const Token> view, int max_tokens) = 0;
+  virtual Guess propose(std::span<const Token> view, int max_tokens) = 0;
 };
 
 /// N-gram continuation (prompt lookup decoding, A. Saxena 2023): finds the latest earlier place whose last tokens equal
 /// the last tokens of the view, the longest such match first, and proposes what followed there; past the end of the
-/// view, the proposal follows itself.
+/// view, the proposal follows itself. A token's confidence is how many before it are the same at both places.
 class PromptLookup final : public Drafter {
  public:
   struct Options {
-    int min_match = 2;   ///< tokens that must agree
-    int max_match = 8;   ///< tokens that are compared at the most
+    int min_match = 1;   ///< tokens that must agree
+    int max_match = 10;  ///< tokens that are compared at the most
     int max_tokens = 8;  ///< tokens proposed at once
   };
 
   explicit PromptLookup(const Options& options);
-  std::vector<Token> propose(std::span<const Token> view, int max_tokens) override;
+  Guess propose(std::span<const Token> view, int max_tokens) override;
 
  private:
   Options options_;

@@ -51,7 +51,8 @@ namespace {
 
 constexpr double draft_memory = 0.98;
 constexpr double first_guess = 0.6;
-constexpr double weight_of_overall = 2;                    ///< in drafts behind a streak
+constexpr double weight_of_overall = 2;                    ///< in drafts of a confidence
+constexpr double weight_of_confidence = 2;                 ///< in those of them behind a streak
 constexpr int bounds[] = {-8, -4, -2, 0, 1, 2, 4, 8, 16};  ///< the last streak of every class but the last
 
 std::size_t class_of(Streak streak) {
@@ -61,15 +62,20 @@ std::size_t class_of(Streak streak) {
 }  // namespace
 
 AcceptanceChance::AcceptanceChance()
-    : overall_(draft_memory), by_streak_(std::size(bounds) + 1, RunningMean(draft_memory)) {}
+    : overall_(draft_memory),
+      by_confidence_(Confidence::count, RunningMean(draft_memory)),
+      by_both_(Confidence::count, std::vector(std::size(bounds) + 1, RunningMean(draft_memory))) {}
 
-double AcceptanceChance::of_draft_behind(Streak streak) const {
-  return by_streak_[class_of(streak)].value(overall_.value(first_guess, 1), weight_of_overall);
+double AcceptanceChance::of_draft_behind(Streak streak, Confidence confidence) const {
+  const double of_all = overall_.value(first_guess, 1);
+  const double of_confidence = by_confidence_[confidence.value()].value(of_all, weight_of_overall);
+  return by_both_[confidence.value()][class_of(streak)].value(of_confidence, weight_of_confidence);
 }
 
-void AcceptanceChance::observe(Streak streak, bool accepted) {
+void AcceptanceChance::observe(Streak streak, Confidence confidence, bool accepted) {
   overall_.observe(accepted);
-  by_streak_[class_of(streak)].observe(accepted);
+  by_confidence_[confidence.value()].observe(accepted);
+  by_both_[confidence.value()][class_of(streak)].observe(accepted);
 }
 
 }  // namespace pipespec::decoding

@@ -4,6 +4,8 @@
 #include <array>
 #include <vector>
 
+#include "decoding/confidence.hpp"
+
 namespace pipespec::decoding {
 
 /// A mean that forgets: every observation makes the weight of the earlier ones `memory` times what it was.
@@ -67,17 +69,20 @@ class Streak {
 
 /// The chance that a draft is accepted, given how those before it fared. Rejections cluster: a text that is copied, or
 /// easy, goes on so for a while. The chance is therefore learned by the streak that a draft stands behind, which says
-/// both what happened lately and how deep in its pass a draft is.
+/// both what happened lately and how deep in its pass a draft is; and by what the stage below says of it. Where the two
+/// together have been seen too rarely to tell, what is known of the confidence alone stands in, and for that the mean
+/// of all.
 class AcceptanceChance {
  public:
   AcceptanceChance();
 
-  double of_draft_behind(Streak streak) const;
-  void observe(Streak streak, bool accepted);
+  double of_draft_behind(Streak streak, Confidence confidence) const;
+  void observe(Streak streak, Confidence confidence, bool accepted);
 
  private:
   RunningMean overall_;
-  std::vector<RunningMean> by_streak_;
+  std::vector<RunningMean> by_confidence_;
+  std::vector<std::vector<RunningMean>> by_both_;  // [confidence][class of streak]
 };
 
 }  // namespace pipespec::decoding

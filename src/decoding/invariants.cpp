@@ -32,7 +32,7 @@ void InvariantChecker::check(const StageOptions& options, const SequenceState& s
   check_drafts(options, state);
   check_links(options, state);
   check_cache(state, seen);
-  check_disputes(state);
+  check_offers(state);
   check_history(options, state, seen);
   check_statistics(state.statistics());
 }
@@ -55,6 +55,8 @@ void InvariantChecker::check_drafts(const StageOptions& options, const SequenceS
   const auto drafts = state.drafts();
   require(std::ssize(drafts) == std::max(0, state.received_ - state.length()),
           "drafts: they are what the stage below has streamed past the view");
+  require(drafts.size() == state.draft_confidences().size() && state.view().size() == state.confidences().size(),
+          "drafts: every token has its confidence");
   const int most = state.is_synchronous() ? options.lookahead + options.stages : options.max_ahead + options.window;
   require(std::ssize(drafts) <= most, "bounded: drafts");
 }
@@ -81,11 +83,11 @@ void InvariantChecker::check_cache(const SequenceState& state, Seen& seen) const
           "KV truth: the cache holds the view's tokens below kv_length");
 }
 
-void InvariantChecker::check_disputes(const SequenceState& state) const {
-  const auto disputes = state.verdicts().disputes();
+void InvariantChecker::check_offers(const SequenceState& state) const {
+  const auto offers = state.verdicts().offers();
   const auto is_out_of_order = [](const auto& a, const auto& b) { return a.position >= b.position; };
-  require(std::ranges::adjacent_find(disputes, is_out_of_order) == disputes.end() &&
-              (disputes.empty() || disputes.back().position < state.length()),
+  require(std::ranges::adjacent_find(offers, is_out_of_order) == offers.end() &&
+              (offers.empty() || offers.back().position < state.length()),
           "lenience: what the target has to decide is of the view");
 }
 

@@ -54,7 +54,7 @@ class InvariantChecker {
   void check_drafts(const StageOptions& options, const SequenceState& state) const;
   void check_links(const StageOptions& options, const SequenceState& state) const;
   void check_cache(const SequenceState& state, Seen& seen) const;
-  void check_disputes(const SequenceState& state) const;
+  void check_offers(const SequenceState& state) const;
   void check_history(const StageOptions& options, const SequenceState& state, Seen& seen) const;
   void check_statistics(const LinkStatistics& statistics) const;
   void check_begun(const StageOptions& options, const SequenceState& state, const Pass& pass);

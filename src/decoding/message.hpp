@@ -1,4 +1,4 @@
-/// The messages that the stages of a pipeline exchange (protocol.md "Messages").
+/// The messages that the stages of a pipeline exchange.
 ///
 /// Tokens travel up the hierarchy, from a stage to the next larger one; corrections and progress come back down. The
 /// target starts and finishes sequences. A link must keep the order of its messages; nothing else is asked of it.
@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/types.hpp"
+#include "decoding/confidence.hpp"
 
 namespace pipespec::decoding {
 
@@ -20,6 +21,7 @@ struct Tokens {
   Position position = 0;
   Position round = 0;  ///< synchronous schedule: the confirmed length this burst builds on; its receiver has the turn
   std::vector<Token> tokens;
+  std::vector<Confidence> confidences = {};  ///< [tokens], or none
   friend bool operator==(const Tokens&, const Tokens&) = default;
 };
 

@@ -10,7 +10,7 @@ PromptLookup::PromptLookup(const Options& options) : options_(options) {
          "1 <= min_match <= max_match and max_tokens >= 1");
 }
 
-std::vector<Token> PromptLookup::propose(std::span<const Token> view, int max_tokens) {
+Guess PromptLookup::propose(std::span<const Token> view, int max_tokens) {
   const auto length = static_cast<int>(view.size());
   int best_match = options_.min_match - 1;
   int best_end = 0;  // the place behind the match
@@ -25,12 +25,13 @@ std::vector<Token> PromptLookup::propose(std::span<const Token> view, int max_to
   }
   if (best_end == 0) return {};
   // A copy that reaches the end of the view goes on with itself: a text that repeats is expected to go on repeating.
-  std::vector<Token> proposal(std::max(0, std::min(max_tokens, options_.max_tokens)));
-  for (int i = 0; i < static_cast<int>(proposal.size()); ++i) {
+  Guess guess;
+  for (int i = 0; i < std::min(max_tokens, options_.max_tokens); ++i) {
     const int from = best_end + i;
-    proposal[i] = from < length ? view[from] : proposal[from - length];
+    guess.tokens.push_back(from < length ? view[from] : guess.tokens[from - length]);
+    guess.confidences.push_back(Confidence::of_match(best_match + i));
   }
-  return proposal;
+  return guess;
 }
 
 }  // namespace pipespec::decoding

@@ -14,6 +14,7 @@ SequenceState::SequenceState(std::shared_ptr<const StageOptions> options, const 
       prompt_length_(static_cast<Position>(start.prompt.size())),
       max_length_(start.max_length),
       view_(start.prompt),
+      confidences_(start.prompt.size()),
       received_(prompt_length_),
       reported_(prompt_length_),
       sent_(prompt_length_),
@@ -38,6 +39,7 @@ void SequenceState::receive(const Tokens& message) {
   for (std::size_t i = 0; i < message.tokens.size(); ++i, ++received_) {
     if (received_ >= length()) {
       draft_.push_back(message.tokens[i]);
+      draft_confidences_.push_back(confidence_at(message.confidences, i));
     } else if (view_[received_] != message.tokens[i]) {
       statistics_.stale += static_cast<std::int64_t>(message.tokens.size() - i);
       send_correction(received_);
@@ -64,7 +66,7 @@ void SequenceState::receive(const Correction& message) {
   sent_ = end;  // where nothing differed, the rest of the view is sent again in the new epoch: no work is lost
   is_exhausted_ = false;  // that it has no guess was said in an epoch that is over
   is_overruled_ = false;
-  settle_disputes();
+  settle_offers();
   flush();
 }
 
@@ -81,7 +83,7 @@ void SequenceState::receive(const Progress& message) {
   } else if (known < tokens.size()) {
     adopt(length(), tokens.subspan(known));
   }
-  settle_disputes();
+  settle_offers();
   flush();
 }
 
@@ -96,13 +98,18 @@ void SequenceState::reuse(Position positions) {
 std::optional<Candidate> SequenceState::candidate() const {
   const bool fills_cache = may_fill_cache();
   if (!fills_cache && !may_step()) return std::nullopt;
-  if (!options_->has_model) return Candidate{.sequence = sequence_};
+  const int ahead = options_->is_target() ? 0 : std::max(0, length() - acknowledged_);
+  const auto of_ahead = confidences().last(ahead);
+  if (!options_->has_model) return Candidate{.sequence = sequence_, .ahead = ahead, .of_ahead = of_ahead};
+  const int drafts = fills_cache ? 0 : drafts_to_check();
   return Candidate{.sequence = sequence_,
                    .rows = (fills_cache ? prompt_length_ - 1 : length()) - kv_length_,
-                   .drafts = fills_cache ? 0 : drafts_to_check(),
+                   .drafts = drafts,
                    .is_prefill = kv_length_ < prompt_length_,
                    .expects_drafts = expects_drafts(),
-                   .ahead = options_->is_target() ? 0 : length() - acknowledged_};
+                   .ahead = ahead,
+                   .of_drafts = draft_confidences().first(drafts),
+                   .of_ahead = of_ahead};
 }
 
 std::optional<Work> SequenceState::next_work(const StepLimits& limits) {
@@ -123,6 +130,7 @@ Pass SequenceState::next_pass(const StepLimits& size) const {
     pass.drafts = size.drafts;
     pass.outputs = size.drafts + 1;
     pass.tokens.insert(pass.tokens.end(), draft_.begin(), draft_.begin() + size.drafts);
+    pass.of_drafts.assign(draft_confidences_.begin(), draft_confidences_.begin() + size.drafts);
   }
   pass.kind = kv_length_ < prompt_length_ ? StepKind::prefill : pass.drafts > 0 ? StepKind::verify : StepKind::draft;
   return pass;
@@ -153,7 +161,8 @@ StepResult SequenceState::give_up(const Pass& pass) {
   return result;
 }
 
-StepResult SequenceState::complete(const Pass& pass, std::span<const Token> outputs) {
+StepResult SequenceState::complete(const Pass& pass, std::span<const Token> outputs,
+                                   std::span<const Confidence> confidences) {
   expect(std::exchange(outstanding_, false), "a result belongs to outstanding work");
   expect(outputs.size() == static_cast<std::size_t>(pass.outputs), "as many outputs as were asked for");
   const auto rows = static_cast<Position>(pass.tokens.size());
@@ -161,21 +170,28 @@ StepResult SequenceState::complete(const Pass& pass, std::span<const Token> outp
   Position kept = kept_rows(pass);
   const Position first_output = rows - pass.outputs;
   const bool is_known = pass.begin + kept == length() && kept > first_output;  // the token after the view
+  std::vector<Confidence> of_appended;
   StepResult result;
   result.void_ = pass.outputs > 0 && !is_known;
   if (is_known) {
     // Each token decides whether the row after it, a draft, was computed from the right text. No draft of a pass is an
     // end token or stands at the limit.
     for (;; ++kept) {
-      result.appended.push_back(decide(result.appended, outputs[kept - 1 - first_output]));
+      const Position output = kept - 1 - first_output;
+      const Chosen chosen = decide(result.appended, {outputs[output], confidence_at(confidences, output)});
+      result.appended.push_back(chosen.token);
+      of_appended.push_back(chosen.confidence);
       if (kept == rows || pass.tokens[kept] != result.appended.back()) break;
     }
+  }
+  for (Position row = first_output; !is_known && row < kept; ++row) {
+    verdicts_.compare(pass.begin + row + 1, outputs[row - first_output]);  // with a draft that was passed on meanwhile
   }
   result.accepted = std::max(0, kept - (rows - pass.drafts));
   result.wasted = rows - kept;
   count(pass, result);
 
-  if (!result.appended.empty()) adopt(length(), result.appended);
+  if (!result.appended.empty()) adopt(length(), result.appended, of_appended);
   // A row stays to be computed even where a rollback has cut the view inside the rows: its output was not asked for.
   if (kv_length_ == pass.begin) kv_length_ = std::min(pass.begin + kept, length() - 1);
   if (pass.outputs > 0) stepped_ = true;
@@ -186,7 +202,8 @@ StepResult SequenceState::complete(const Pass& pass, std::span<const Token> outp
   return result;
 }
 
-StepResult SequenceState::complete(const Proposal& proposal, std::span<const Token> tokens) {
+StepResult SequenceState::complete(const Proposal& proposal, std::span<const Token> tokens,
+                                   std::span<const Confidence> confidences) {
   expect(std::exchange(outstanding_, false), "a result belongs to outstanding work");
   StepResult result;
   result.void_ = is_outdated_;
@@ -194,41 +211,64 @@ StepResult SequenceState::complete(const Proposal& proposal, std::span<const Tok
     result.wasted = static_cast<int>(tokens.size());
   } else if (tokens.empty()) {
     is_exhausted_ = true;
-    if (!is_synchronous()) outgoing_.push_back({options_->above(), Tokens{sequence_, epoch_out_, sent_, round_, {}}});
+    if (!is_synchronous())
+      outgoing_.push_back({options_->above(), Tokens{sequence_, epoch_out_, sent_, round_, {}, {}}});
   } else {
     for (const Token token : tokens.first(std::min<std::size_t>(tokens.size(), proposal.max_tokens))) {
       result.appended.push_back(token);
       if (is_end_token(token)) break;
     }
-    adopt(length(), result.appended);
+    adopt(length(), result.appended, confidences);
   }
   flush();
   return result;
 }
 
-/// The token to append behind the view and what this step has appended: the model's own, or the draft that waits for
+/// What to append behind the view and what this step has appended: the model's own token, or the draft that waits for
 /// this place.
-Token SequenceState::decide(std::span<const Token> appended, Token own) {
-  if (options_->lenience == Lenience::strict) return own;
+SequenceState::Chosen SequenceState::decide(std::span<const Token> appended, const Chosen& own) {
   const std::size_t next = appended.size();
+  const bool is_lenient = options_->lenience != Lenience::strict;
   if (next >= draft_.size()) {
-    if (next == 0) verdicts_.run_ends();  // the bonus token behind good drafts leaves them good
+    if (is_lenient && next == 0) verdicts_.run_ends();  // the bonus token behind good drafts leaves them good
     return own;
   }
   // Drafts that came during the pass may differ from those it was computed with.
   if (!std::equal(appended.begin(), appended.end(), draft_.begin())) return own;
   const Token draft = draft_[next];
-  bool stands = draft == own;
-  if (!stands) {
-    stands = options_->lenience == Lenience::trust || verdicts_.favour_draft();
-    if (options_->lenience == Lenience::adaptive) verdicts_.differ(length() + static_cast<Position>(next), draft, own);
+  const bool agrees = draft == own.token;
+  const bool stands = agrees || options_->lenience == Lenience::trust ||
+                      (options_->lenience == Lenience::adaptive && verdicts_.favour_draft());
+  meet(length() + static_cast<Position>(next), draft, draft_confidences_[next], own.token);
+  if (is_lenient && stands) verdicts_.draft_stands();
+  if (!stands) return own;
+  return {draft, agrees ? own.confidence.when_agreed() : draft_confidences_[next].when_kept()};
+}
+
+void SequenceState::meet(Position position, Token draft, Confidence confidence, std::optional<Token> own) {
+  if (options_->lenience == Lenience::adaptive) verdicts_.meet(position, draft, confidence, own);
+}
+
+/// Goes on with the drafts that need not wait for the own tokens: the stage above has them sooner.
+void SequenceState::pass_on() {
+  if (options_->lenience == Lenience::strict || is_synchronous()) return;
+  const int useful = has_ended() ? 0 : std::min(room(), acknowledged_ + options_->window - 1 - length());
+  const auto most = std::min<std::ptrdiff_t>(std::ssize(draft_), std::max(0, useful));
+  std::ptrdiff_t count = 0;
+  while (count < most && (options_->lenience == Lenience::trust || verdicts_.trusts(draft_confidences_[count]))) {
+    meet(length() + static_cast<Position>(count), draft_[count], draft_confidences_[count], std::nullopt);
+    verdicts_.draft_stands();
+    if (is_end_token(draft_[count++])) break;
   }
-  if (stands) verdicts_.draft_stands();
-  return stands ? draft : own;
+  if (count == 0) return;
+  const std::vector<Token> tokens(draft_.begin(), draft_.begin() + count);
+  std::vector<Confidence> confidences;
+  for (std::ptrdiff_t i = 0; i < count; ++i) confidences.push_back(draft_confidences_[i].when_kept());
+  adopt(length(), tokens, confidences);
 }
 
 /// The view below `confirmed` is the target's where no correction is on its way.
-void SequenceState::settle_disputes() {
+void SequenceState::settle_offers() {
   if (is_overruled_) return;
   verdicts_.settle(view().first(std::min(confirmed_, length())));
 }
@@ -286,10 +326,14 @@ int SequenceState::drafts_to_check() const {
 
 /// view = view[0, from) + tokens, where `tokens` is not empty and, inside the old view, begins with a difference.
 /// What the stage below has streamed, or been told, is held against the new text.
-void SequenceState::adopt(Position from, std::span<const Token> tokens) {
+void SequenceState::adopt(Position from, std::span<const Token> tokens, std::span<const Confidence> confidences) {
   const bool is_rollback = from < length();
   view_.resize(from);
   view_.insert(view_.end(), tokens.begin(), tokens.end());
+  confidences_.resize(from);
+  confidences = confidences.first(std::min(confidences.size(), tokens.size()));
+  confidences_.insert(confidences_.end(), confidences.begin(), confidences.end());
+  confidences_.resize(view_.size());
   is_outdated_ = true;
   is_exhausted_ = false;
   kv_length_ = std::min(kv_length_, from);
@@ -304,6 +348,7 @@ void SequenceState::adopt(Position from, std::span<const Token> tokens) {
   if (draft != draft_.end() && own != tokens.end()) {
     send_correction(from + static_cast<Position>(own - tokens.begin()));
   } else {
+    draft_confidences_.erase(draft_confidences_.begin(), draft_confidences_.begin() + (draft - draft_.begin()));
     draft_.erase(draft_.begin(), draft);
   }
 }
@@ -314,6 +359,7 @@ void SequenceState::send_correction(Position from) {
   outgoing_.push_back(
       {options_->below(), Correction{sequence_, epoch_in_, from, confirmed(), {view_.begin() + from, view_.end()}}});
   draft_.clear();
+  draft_confidences_.clear();
   verdicts_.run_ends();
   silent_at_ = -1;
   received_ = reported_ = length();
@@ -347,8 +393,9 @@ void SequenceState::flush_up() {
   const Position end =
       is_synchronous() ? length() : std::min(length(), acknowledged_ + options_->max_ahead + options_->window);
   if (options_->is_target() || (sent_ == end && !is_synchronous())) return;
+  const auto unsent = [&](const auto& all) { return std::vector(all.begin() + sent_, all.begin() + end); };
   outgoing_.push_back(
-      {options_->above(), Tokens{sequence_, epoch_out_, sent_, round_, {view_.begin() + sent_, view_.begin() + end}}});
+      {options_->above(), Tokens{sequence_, epoch_out_, sent_, round_, unsent(view_), unsent(confidences_)}});
   sent_ = end;
 }
 
@@ -362,6 +409,7 @@ void SequenceState::flush_down() {
 }
 
 void SequenceState::flush() {
+  pass_on();
   flush_up();
   flush_down();
 }
@@ -374,6 +422,8 @@ std::uint64_t SequenceState::digest() const {
   Digest digest;
   digest.add(view_);
   digest.add(draft_);
+  digest.add(confidences());
+  digest.add(draft_confidences());
   for (const Position number :
        {sequence_.value, prompt_length_, max_length_, kv_length_, epoch_in_, received_, silent_at_, reported_,
         epoch_out_, sent_, acknowledged_, confirmed_, reported_confirmed_, round_}) {

@@ -1,4 +1,4 @@
-/// The stage protocol for one sequence at one stage (protocol.md "State", "Events").
+/// The stage protocol for one sequence at one stage.
 #pragma once
 
 #include <cstdint>
@@ -10,6 +10,7 @@
 #include "core/lenience.hpp"
 #include "core/trace.hpp"
 #include "core/types.hpp"
+#include "decoding/confidence.hpp"
 #include "decoding/message.hpp"
 #include "decoding/verdicts.hpp"
 #include "decoding/work.hpp"
@@ -48,9 +49,13 @@ struct StageOptions {
 /// what the stage below streamed at and past the end of the view. A rollback is a cut of two vectors and an epoch: O(1)
 /// in the length of the sequence but for the tokens that change.
 ///
+/// A lenient stage in the pipeline goes on with drafts that it trusts as soon as they come, computed or not: the stage
+/// above has them sooner, and the rows are made up for by the stage's next pass.
+///
 /// Invariants, between any two calls:
 ///  - kv_length < view length, and the cached keys and values belong to view[0, kv_length);
 ///  - draft_.size() == max(0, received_ - view length);
+///  - every token of view and drafts has its confidence;
 ///  - sent_ ≤ view length, and pipelined ≤ acknowledged + max_ahead + window: so many drafts a stage keeps at the most.
 class SequenceState {
  public:
@@ -66,17 +71,19 @@ class SequenceState {
   void receive(const Correction& message);
   void receive(const Progress& message);
 
-  /// The step that could be taken now; none while work is outstanding, or while the stage waits (protocol.md "Flow
-  /// control").
+  /// The step that could be taken now; none while work is outstanding, or while the stage is too far ahead of the one
+  /// above.
   std::optional<Candidate> candidate() const;
 
   /// What to compute next: the candidate, within limits.
   std::optional<Work> next_work(const StepLimits& limits = {});
 
   /// Takes the result of the outstanding work. Messages that arrived meanwhile have been received before.
-  /// `outputs` [pass.outputs]: the model's token after each of the last rows.
-  StepResult complete(const Pass& pass, std::span<const Token> outputs);
-  StepResult complete(const Proposal& proposal, std::span<const Token> tokens);
+  /// `outputs` [pass.outputs]: the model's token after each of the last rows. `confidences`: as many as the tokens, or
+  /// none.
+  StepResult complete(const Pass& pass, std::span<const Token> outputs, std::span<const Confidence> confidences = {});
+  StepResult complete(const Proposal& proposal, std::span<const Token> tokens,
+                      std::span<const Confidence> confidences = {});
 
   /// Whether messages have voided all of the outstanding pass: none of its rows is of the view any more, so completing
   /// it would change nothing.
@@ -91,7 +98,9 @@ class SequenceState {
   std::span<const Token> view() const { return view_; }
   Position prompt_length() const { return prompt_length_; }
   Position kv_length() const { return kv_length_; }
+  std::span<const Confidence> confidences() const { return confidences_; }  ///< of the view's tokens
   std::span<const Token> drafts() const { return draft_; }
+  std::span<const Confidence> draft_confidences() const { return draft_confidences_; }
   Position acknowledged() const { return acknowledged_; }
   Position confirmed() const { return options_->is_target() ? length() : confirmed_; }
   Epoch epoch_in() const { return epoch_in_; }
@@ -115,11 +124,17 @@ class SequenceState {
   int room() const;
   int drafts_to_check() const;
   Pass next_pass(const StepLimits& size) const;
-  Token decide(std::span<const Token> appended, Token own);
-  void adopt(Position from, std::span<const Token> tokens);
+  struct Chosen {
+    Token token = 0;
+    Confidence confidence;
+  };
+  Chosen decide(std::span<const Token> appended, const Chosen& own);
+  void adopt(Position from, std::span<const Token> tokens, std::span<const Confidence> confidences = {});
   void send_correction(Position from);
   void raise_confirmed(Position confirmed);
-  void settle_disputes();
+  void meet(Position position, Token draft, Confidence confidence, std::optional<Token> own);
+  void pass_on();
+  void settle_offers();
   void grant_turn(Position round);
   void flush_up();
   void flush_down();
@@ -133,7 +148,9 @@ class SequenceState {
   Position max_length_;
 
   std::vector<Token> view_;
+  std::vector<Confidence> confidences_;  // [view_] of what this stage has chosen
   std::vector<Token> draft_;
+  std::vector<Confidence> draft_confidences_;  // [draft_]
   Position kv_length_ = 0;
   bool outstanding_ = false;
   bool is_outdated_ = false;   // the view has changed since the outstanding work was handed out

@@ -186,20 +186,21 @@ StepResult Stage::ended_result() {
 }
 
 template <class W>
-StepResult Stage::complete_work(const W& work, std::span<const Token> tokens) {
+StepResult Stage::complete_work(const W& work, std::span<const Token> tokens, std::span<const Confidence> confidences) {
   const auto entry = sequences_.find(work.sequence);
   if (entry == sequences_.end()) return ended_result();
-  StepResult result = entry->second.complete(work, tokens);
+  StepResult result = entry->second.complete(work, tokens, confidences);
   collect(entry->second);
   return result;
 }
 
-StepResult Stage::complete(const Pass& pass, std::span<const Token> outputs) {
-  return complete_work(pass, outputs);
+StepResult Stage::complete(const Pass& pass, std::span<const Token> outputs, std::span<const Confidence> confidences) {
+  return complete_work(pass, outputs, confidences);
 }
 
-StepResult Stage::complete(const Proposal& proposal, std::span<const Token> tokens) {
-  return complete_work(proposal, tokens);
+StepResult Stage::complete(const Proposal& proposal, std::span<const Token> tokens,
+                           std::span<const Confidence> confidences) {
+  return complete_work(proposal, tokens, confidences);
 }
 
 bool Stage::is_void(std::span<const Work> work) const {

@@ -29,7 +29,7 @@ struct Choice {
   SequenceId sequence;
   int drafts = 0;       ///< to check, at most
   int available = 0;    ///< of so many, for the record: the stage does not look at what follows
-  double expected = 0;  ///< tokens that the step will append, the driver's guess
+  double expected = 0;  ///< tokens that the step will bring, the driver's guess
 };
 
 /// Routes messages to the sequences and hands out work, fairly, for as many sequences at once as a pass has rows for.
@@ -74,8 +74,9 @@ class Stage {
   std::vector<Work> next_work();
 
   /// Takes a result; work of a sequence that has ended meanwhile is void.
-  StepResult complete(const Pass& pass, std::span<const Token> outputs);
-  StepResult complete(const Proposal& proposal, std::span<const Token> tokens);
+  StepResult complete(const Pass& pass, std::span<const Token> outputs, std::span<const Confidence> confidences = {});
+  StepResult complete(const Proposal& proposal, std::span<const Token> tokens,
+                      std::span<const Confidence> confidences = {});
 
   /// Whether all of the outstanding work is void (SequenceState::is_void, or its sequence has ended), so that a driver
   /// may stop computing it.
@@ -116,7 +117,7 @@ class Stage {
   template <class M>
   void route(StageIndex from, const M& message);
   template <class W>
-  StepResult complete_work(const W& work, std::span<const Token> tokens);
+  StepResult complete_work(const W& work, std::span<const Token> tokens, std::span<const Confidence> confidences);
   static StepResult ended_result();
   void collect(SequenceState& state);
   std::vector<Work> next_proposals(std::span<const Choice> choices);

@@ -13,7 +13,7 @@ namespace {
 
 constexpr double rate_memory = 0.98;
 constexpr double wait_memory = 0.9;
-constexpr double least_chance = 0.02;  ///< of a token that is worth drafting
+constexpr double least_chance = 0.05;  ///< of a token that is worth drafting
 constexpr double first_burst = 4;
 constexpr int first_patience = 16, most_patience = 512;
 
@@ -41,16 +41,17 @@ bool has_rows_of_a_prompt(std::span<const Work> work) {
 
 }  // namespace
 
-std::optional<Token> draft_behind(const Pass& pass, const SequenceState& state) {
+std::optional<Draft> draft_behind(const Pass& pass, const SequenceState& state) {
   const auto own = static_cast<Position>(pass.tokens.size()) - pass.drafts;
   const bool is_same_text = pass.begin + own == std::ssize(state.view());
   const auto next = static_cast<std::size_t>(pass.drafts);
   if (pass.outputs == 0 || !is_same_text || state.drafts().size() <= next) return std::nullopt;
-  return state.drafts()[next];
+  return Draft{state.drafts()[next], state.draft_confidences()[next]};
 }
 
 StepPlanner::StepPlanner(StepPolicy policy, const StageOptions& options)
     : policy_(options.schedule == Schedule::synchronous ? StepPolicy{.kind = StepPolicy::Kind::eager} : policy),
+      is_target_(options.is_target()),
       most_drafts_(options.window - 1),
       // The stage below pauses when it is max_ahead tokens ahead, so no more will come.
       wanted_drafts_(std::min({policy.lookahead - 1, options.window - 1, options.max_ahead})),
@@ -85,9 +86,10 @@ StepPlan StepPlanner::step(std::span<const Candidate> candidates, std::span<cons
   StepPlan plan;
   for (std::size_t i = 0; i < candidates.size(); ++i) {
     const Candidate& candidate = candidates[i];
-    const std::vector<double> each = chances(candidate, drafts[i]);
-    const double expected = std::accumulate(each.begin(), each.end(), 1.0);
+    const std::vector<double> each = worths(candidate, drafts[i]);
+    const double expected = std::accumulate(each.begin(), each.end(), 0.0);
     plan.choices.push_back({candidate.sequence, drafts[i], candidate.drafts, expected});
+    sequences_[candidate.sequence].expected = expected;
   }
   if (wait_) plan.waited = now - wait_->since;
   wait_.reset();
@@ -96,14 +98,18 @@ StepPlan StepPlanner::step(std::span<const Candidate> candidates, std::span<cons
 
 /// Adaptive: whether what comes next has next to no chance to be reached.
 bool StepPlanner::is_in_vain(const Candidate& candidate) const {
-  if (policy_.kind != StepPolicy::Kind::adaptive || candidate.ahead <= 0) return false;
+  return policy_.kind == StepPolicy::Kind::adaptive && chance_to_be_reached(candidate).value < least_chance;
+}
+
+/// That the stage above takes all that it does not have yet, and so comes to what is next; and the streak then.
+StepPlanner::Reach StepPlanner::chance_to_be_reached(const Candidate& candidate) const {
   const auto sequence = sequences_.find(candidate.sequence);
-  Streak streak = sequence == sequences_.end() ? Streak() : sequence->second.own;
-  double chance = 1;
-  for (int i = 0; i < candidate.ahead && chance >= least_chance; ++i, streak = streak.after(true)) {
-    chance *= accepts_own_.of_draft_behind(streak);
+  Reach reach;
+  if (sequence != sequences_.end()) reach.streak = sequence->second.own;
+  for (int i = 0; i < candidate.ahead && reach.value >= least_chance; ++i, reach.streak = reach.streak.after(true)) {
+    reach.value *= accepts_own_.of_draft_behind(reach.streak, confidence_at(candidate.of_ahead, i));
   }
-  return chance < least_chance;
+  return reach;
 }
 
 /// Lookahead: whether more will come.
@@ -112,47 +118,59 @@ bool StepPlanner::is_short_of_drafts(const Candidate& candidate) const {
          candidate.drafts < wanted_drafts_;
 }
 
-/// [drafts] that each is accepted, and so are those before it.
-std::vector<double> StepPlanner::chances(const Candidate& candidate, int drafts) const {
+/// What a step with so many drafts is worth: first of its own token, then [drafts] of what each adds. It is the chance
+/// that the draft is accepted, and those before it; below the target, that the stage above takes them, too.
+std::vector<double> StepPlanner::worths(const Candidate& candidate, int drafts) const {
   const auto sequence = sequences_.find(candidate.sequence);
   Streak streak = sequence == sequences_.end() ? Streak() : sequence->second.drafts;
-  std::vector<double> chances(drafts);
+  Reach reach = chance_to_be_reached(candidate);
+  std::vector<double> worths{reach.value};
   double chance = 1;
-  for (double& each : chances) {
-    each = chance *= accepts_below_.of_draft_behind(streak);
-    streak = streak.after(true);
+  for (std::size_t i = 0; i < static_cast<std::size_t>(drafts); ++i, streak = streak.after(true)) {
+    const Confidence confidence = confidence_at(candidate.of_drafts, i);
+    chance *= accepts_below_.of_draft_behind(streak, confidence);
+    if (!is_target_) {
+      reach.value *= accepts_own_.of_draft_behind(reach.streak, confidence.when_kept());
+      reach.streak = reach.streak.after(true);
+    }
+    worths.push_back(chance * reach.value);
   }
-  return chances;
+  return worths;
 }
 
 /// Tokens per second; no less than steps without drafts would give.
 double StepPlanner::rate(std::span<const Candidate> candidates) const {
   const double alone = times_.seconds(rows_of(candidates));
   if (alone == 0) return 0;
-  const double least = static_cast<double>(candidates.size()) / alone;
+  double worth = 0;
+  for (const Candidate& candidate : candidates) worth += worths(candidate, 0).front();
+  const double least = worth / alone;
   return seconds_.mean() == 0 ? least : std::max(least, tokens_.mean() / seconds_.mean());
 }
 
-/// The likeliest drafts of all candidates, as many as pay.
+/// The best drafts of all candidates, as many as pay.
 StepPlanner::Best StepPlanner::best_drafts(std::span<const Candidate> candidates) const {
-  struct Draft {
-    double chance;
+  struct Worth {
+    double tokens;
     std::size_t candidate;
   };
-  std::vector<Draft> all;
+  std::vector<Worth> all;
+  double tokens = 0;
   for (std::size_t c = 0; c < candidates.size(); ++c) {
-    for (const double chance : chances(candidates[c], candidates[c].drafts)) all.push_back({chance, c});
+    const std::vector<double> each = worths(candidates[c], candidates[c].drafts);
+    tokens += each.front();
+    for (std::size_t i = 1; i < each.size(); ++i) all.push_back({each[i], c});
   }
-  // A draft is never likelier than the one before it, so every beginning of this order has whole beginnings of drafts.
-  std::ranges::stable_sort(all, std::greater{}, &Draft::chance);
+  // A draft is never worth more than the one before it, so every beginning of this order has whole beginnings of
+  // drafts.
+  std::ranges::stable_sort(all, std::greater{}, &Worth::tokens);
 
   const double price = rate(candidates);
   const int rows = rows_of(candidates);
-  double tokens = static_cast<double>(candidates.size());
   std::size_t count = 0;
   Best best{.drafts = std::vector<int>(candidates.size()), .worth = tokens - price * times_.seconds(rows)};
   for (std::size_t i = 0; i < all.size(); ++i) {
-    tokens += all[i].chance;
+    tokens += all[i].tokens;
     const double worth = tokens - price * times_.seconds(rows + static_cast<int>(i) + 1);
     if (worth < best.worth) continue;
     best.worth = worth;
@@ -227,11 +245,6 @@ void StepPlanner::learn_from_wait(int drafts, double now) {
 
 // -------------------------------------------------------------------------------------------------------- learning
 
-void StepPlanner::judge(Streak& streak, AcceptanceChance& chance, bool accepted) {
-  chance.observe(streak, accepted);
-  streak = streak.after(accepted);
-}
-
 void StepPlanner::heard(const Message& message, const SequenceState& state) {
   const auto learn = [&](const auto& m) {
     const auto view = state.view();
@@ -240,10 +253,14 @@ void StepPlanner::heard(const Message& message, const SequenceState& state) {
     const auto differ = std::mismatch(own.begin(), own.end(), m.tokens.begin(), m.tokens.end());
     const auto same = static_cast<Position>(position + static_cast<std::size_t>(differ.first - own.begin()));
     Sequence& sequence = sequences_[m.sequence];
-    for (Position p = state.acknowledged(); p < same; ++p) judge(sequence.own, accepts_own_, true);
+    const auto judge = [&](Position p, bool accepted) {
+      accepts_own_.observe(sequence.own, state.confidences()[p], accepted);
+      sequence.own = sequence.own.after(accepted);
+    };
+    for (Position p = state.acknowledged(); p < same; ++p) judge(p, true);
     const bool is_rejection = differ.first != own.end() && differ.second != m.tokens.end();
     if (std::is_same_v<std::decay_t<decltype(m)>, Correction> && is_rejection) {
-      judge(sequence.own, accepts_own_, false);
+      judge(same, false);
     }
   };
   if (const auto* correction = std::get_if<Correction>(&message)) learn(*correction);
@@ -267,15 +284,20 @@ double StepPlanner::seconds_of(std::span<const Work> work) const {
   return has_rows_of_a_prompt(work) ? 0 : times_.seconds(rows_of(work));
 }
 
-void StepPlanner::completed(const Pass& pass, const StepResult& result, std::optional<Token> next_draft) {
-  tokens_of_last_ += static_cast<double>(result.appended.size());
+void StepPlanner::completed(const Pass& pass, const StepResult& result, const std::optional<Draft>& next_draft) {
   if (result.appended.empty()) return;
-  Streak& streak = sequences_[pass.sequence].drafts;
-  for (int i = 0; i < result.accepted; ++i) judge(streak, accepts_below_, true);
+  Sequence& sequence = sequences_[pass.sequence];
+  tokens_of_last_ += is_target_ ? static_cast<double>(result.appended.size()) : sequence.expected;
+  Streak& streak = sequence.drafts;
+  const auto judge = [&](Confidence confidence, bool accepted) {
+    accepts_below_.observe(streak, confidence, accepted);
+    streak = streak.after(accepted);
+  };
+  for (int i = 0; i < result.accepted; ++i) judge(confidence_at(pass.of_drafts, i), true);
   if (result.accepted < pass.drafts) {
-    judge(streak, accepts_below_, false);
+    judge(confidence_at(pass.of_drafts, result.accepted), false);
   } else if (next_draft) {
-    judge(streak, accepts_below_, *next_draft == result.appended.back());
+    judge(next_draft->confidence, next_draft->token == result.appended.back());
   }
 }
 

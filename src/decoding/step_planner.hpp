@@ -10,6 +10,7 @@
 
 #include "core/step_policy.hpp"
 #include "core/types.hpp"
+#include "decoding/confidence.hpp"
 #include "decoding/estimates.hpp"
 #include "decoding/message.hpp"
 #include "decoding/sequence_state.hpp"
@@ -29,9 +30,15 @@ struct StepPlan {
   const Choice& of(SequenceId sequence) const { return *std::ranges::find(choices, sequence, &Choice::sequence); }
 };
 
+/// A token of the stage below.
+struct Draft {
+  Token token = 0;
+  Confidence confidence;
+};
+
 /// The next draft that the pass did not check, where its outputs will tell whether that is right. Asked right before
 /// the pass is completed.
-std::optional<Token> draft_behind(const Pass& pass, const SequenceState& state);
+std::optional<Draft> draft_behind(const Pass& pass, const SequenceState& state);
 
 /// One stage's policy (core/step_policy.hpp; in turn with others it is eager), driven beside its decoding::Stage. It
 /// knows no clock: times are seconds on any clock that never goes back. It only ever leaves out drafts and puts off
@@ -40,7 +47,8 @@ std::optional<Token> draft_behind(const Pass& pass, const SequenceState& state);
 /// `adaptive` earns tokens and pays with time, at the stage's own running rate of tokens per second: a step is worth
 /// its expected tokens minus rate × seconds, and so is a wait. (The step that maximises this, with the best rate there
 /// is, maximises tokens per second in the long run; W. Dinkelbach, "On nonlinear fractional programming", 1967.) So it
-///  - checks a draft if the chance that it and all before it are accepted pays for its row;
+///  - checks a draft if the chance that it and all before it are accepted pays for its row; below the target its token
+///    must be taken above as well to be worth anything;
 ///  - waits for drafts that are on their way, no longer than they are worth, where they usually come in that time. How
 ///    long they take is learned from waits; where they were too slow, a wait is tried again ever more rarely;
 ///  - below the target, does not go on where its next token has next to no chance to be reached by the stage above, so
@@ -63,18 +71,23 @@ class StepPlanner {
   double seconds_of(std::span<const Work> work) const;
 
   /// One of them is completed. `next_draft`: draft_behind() of it.
-  void completed(const Pass& pass, const StepResult& result, std::optional<Token> next_draft);
+  void completed(const Pass& pass, const StepResult& result, const std::optional<Draft>& next_draft);
 
   void ended(SequenceId sequence) { sequences_.erase(sequence); }
 
  private:
   struct Sequence {
-    Streak drafts;  // of the stage below
-    Streak own;     // tokens, as drafts of the stage above
+    Streak drafts;        // of the stage below
+    Streak own;           // tokens, as drafts of the stage above
+    double expected = 0;  // of the step that is taken
+  };
+  struct Reach {
+    double value = 1;
+    Streak streak;
   };
   struct Best {
     std::vector<int> drafts;  // [candidate]
-    double worth = 0;         // tokens
+    double worth = 0;         // tokens less the price of the time
   };
   struct Wait {
     double since = 0;     // the step has been held back
@@ -101,11 +114,12 @@ class StepPlanner {
   double worthwhile_wait(std::span<const Candidate> candidates, double worth) const;
   bool holds_back(std::span<const Candidate> candidates, const Best& best, double now);
   void learn_from_wait(int drafts, double now);
-  std::vector<double> chances(const Candidate& candidate, int drafts) const;
+  Reach chance_to_be_reached(const Candidate& candidate) const;
+  std::vector<double> worths(const Candidate& candidate, int drafts) const;
   StepPlan step(std::span<const Candidate> candidates, std::span<const int> drafts, double now);
-  void judge(Streak& streak, AcceptanceChance& chance, bool accepted);
 
   StepPolicy policy_;
+  bool is_target_;
   int most_drafts_;  // of a step
   int wanted_drafts_;
   std::map<SequenceId, Sequence> sequences_;

@@ -3,11 +3,13 @@
 
 #include <limits>
 #include <optional>
+#include <span>
 #include <variant>
 #include <vector>
 
 #include "core/trace.hpp"
 #include "core/types.hpp"
+#include "decoding/confidence.hpp"
 
 namespace pipespec::decoding {
 
@@ -18,7 +20,9 @@ struct Candidate {
   int drafts = 0;               ///< of the stage below that are worth a row: what follows them can be committed
   bool is_prefill = false;      ///< the rows begin in the prompt
   bool expects_drafts = false;  ///< the stage below may still send drafts that follow those at hand
-  int ahead = 0;                ///< tokens of the view past what the stage above is known to have; of a model's stage
+  int ahead = 0;                ///< tokens of the view past what the stage above is known to have
+  std::span<const Confidence> of_drafts = {};  ///< [drafts] their confidences, as long as the state does not change
+  std::span<const Confidence> of_ahead = {};   ///< [ahead] likewise
 };
 
 /// The most that a step may take.
@@ -35,6 +39,7 @@ struct Pass {
   int drafts = 0;             ///< how many of the last rows are drafts
   int outputs = 1;            ///< rows at the end that want their next token: drafts + 1, or 0 to only fill the cache
   StepKind kind = StepKind::draft;
+  std::vector<Confidence> of_drafts = {};  ///< [drafts]
 };
 
 /// One guess of a drafter that has no model: up to `max_tokens` tokens after the first `length` of its view. Void if
@@ -50,6 +55,12 @@ using Work = std::variant<Pass, Proposal>;
 inline SequenceId sequence_of(const Work& work) {
   return std::visit([](const auto& w) { return w.sequence; }, work);
 }
+
+/// What came of a pass or a proposal: the tokens, and how sure of them is who found them.
+struct Guess {
+  std::vector<Token> tokens;
+  std::vector<Confidence> confidences = {};  ///< [tokens], or none
+};
 
 /// What a completed pass or proposal did to the stage's view.
 struct StepResult {

@@ -29,7 +29,7 @@ using KeepGoing = std::function<bool()>;
 
 /// A causal language model with a KV cache of several slots. Row invariant: a row's output is a function of the
 /// weights, the tokens of its prefix and, where the model samples, of the sequence's noise at its position alone, bit
-/// for bit (numerics.md). Not thread-safe: one caller at a time.
+/// for bit (CONTRIBUTING.md, "Row invariance"). Not thread-safe: one caller at a time.
 class LanguageModel {
  public:
   virtual ~LanguageModel() = default;
@@ -51,7 +51,10 @@ class LanguageModel {
   /// `keep_going`, if there is one, is asked between two layers and before the tokens are chosen. Once it answers no,
   /// the pass is given up: forward() returns false, every slot is as long as before the call, and `next` is undefined.
   /// A pass that ran to its end returns true.
-  virtual bool forward(std::span<const Segment> segments, std::span<Token> next, const KeepGoing& keep_going = {}) = 0;
+  /// `probabilities` [sum of outputs], if there are any, gets the chance that the model gives its most likely token at
+  /// each place, before sampling; it is left alone by a model that does not tell.
+  virtual bool forward(std::span<const Segment> segments, std::span<Token> next, const KeepGoing& keep_going = {},
+                       std::span<float> probabilities = {}) = 0;
 };
 
 }  // namespace pipespec::model

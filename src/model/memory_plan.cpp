@@ -41,8 +41,7 @@ MemoryPlan memory_plan(const Checkpoint& checkpoint, const ModelOptions& options
   plan.workspace = Workspace::bytes(a, shard, Transformer::chunk_rows) +
                    ops::RopeTable::bytes(cache.context, a.head_dim) +
                    static_cast<std::int64_t>(ops::attention_scratch_bytes(KvCache::outline(cache), shard.heads.size()));
-  if (!options.sampling.is_greedy())
-    plan.workspace += DrawBuffers::bytes(options.sampling, output_count(a, options), shard);
+  if (options.needs_logits()) plan.workspace += LogitBuffers::bytes(options.sampling, output_count(a, options), shard);
   return plan;
 }
 

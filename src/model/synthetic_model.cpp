@@ -26,7 +26,8 @@ void SyntheticModel::truncate(Slot slot, Position length) {
   caches_[slot].resize(length);
 }
 
-bool SyntheticModel::forward(std::span<const Segment> segments, std::span<Token> next, const KeepGoing& keep_going) {
+bool SyntheticModel::forward(std::span<const Segment> segments, std::span<Token> next, const KeepGoing& keep_going,
+                             std::span<float> /*probabilities*/) {
   const double begin = steady_seconds();
   std::size_t rows = 0;
   for (const Segment& segment : segments) {

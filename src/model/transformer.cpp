@@ -9,6 +9,7 @@
 #include "ops/attention.hpp"
 #include "ops/embedding.hpp"
 #include "ops/linear.hpp"
+#include "ops/most_likely.hpp"
 #include "ops/rms_norm.hpp"
 #include "ops/swiglu.hpp"
 
@@ -78,11 +79,12 @@ Transformer::Transformer(std::shared_ptr<const Checkpoint> checkpoint, const Mod
       cache_(cache_extents(*checkpoint_, options, shard_)),
       rope_(cache_.context(), architecture().head_dim, architecture().rope_base, architecture().rope_factors),
       workspace_(stream_, architecture(), shard_, chunk_rows),
-      best_(chunk_rows) {
+      best_(chunk_rows),
+      draws_(!options.sampling.is_greedy()),
+      tells_probabilities_(options.tells_probabilities) {
   pieces_.reserve(chunk_rows);
   stream_.scratch(ops::attention_scratch_bytes(cache_.view(0, 0), shard_.heads.size()));  // grows no more in passes
-  if (!options.sampling.is_greedy())
-    drawing_.emplace(options.sampling, output_count_, draft_vocabulary_, shard_, chunk_rows);
+  if (options.needs_logits()) choosing_.emplace(options.sampling, output_count_, draft_vocabulary_, shard_, chunk_rows);
 }
 
 std::int64_t Transformer::weight_bytes() const {
@@ -261,15 +263,16 @@ void Transformer::find_best(MatrixView<const float> outputs, std::span<Token> ne
   const std::span<Best> best = std::span(best_).first(next.size());
   ops::linear_argmax(stream_, weights_.head, workspace_.activations, static_cast<Token>(shard_.outputs.begin), best);
   if (group_) group_->best_of_all(best);
-  std::ranges::transform(best, next.begin(), [&](const Best& found) {
-    return draft_vocabulary_.empty() ? found.token : draft_vocabulary_[static_cast<std::size_t>(found.token)];
-  });
+  std::ranges::transform(best, next.begin(), [this](const Best& found) { return token_of(found); });
 }
 
-/// Every rank draws from the logits of all, and so the same.
-void Transformer::draw(MatrixView<const float> outputs, std::span<Token> next) {
-  DrawBuffers& drawing = *drawing_;
-  auto place = drawing.places.begin();
+Token Transformer::token_of(const Best& best) const {
+  return draft_vocabulary_.empty() ? best.token : draft_vocabulary_[static_cast<std::size_t>(best.token)];
+}
+
+/// Where the tokens of the chunk are drawn.
+void Transformer::note_places() {
+  auto place = choosing_->places.begin();
   for (const Piece& piece : pieces_) {
     for (std::int64_t behind = piece.outputs; behind-- > 0;) {  // rows of the piece behind this one
       const auto unseen = std::min(piece.recent.size(), static_cast<std::size_t>(behind));
@@ -277,14 +280,26 @@ void Transformer::draw(MatrixView<const float> outputs, std::span<Token> next) {
                   piece.recent.first(piece.recent.size() - unseen)};
     }
   }
-  for (std::int64_t first = 0; first < outputs.rows; first += DrawBuffers::rows) {
-    const std::int64_t rows = std::min(DrawBuffers::rows, outputs.rows - first);
-    const auto range = [&](auto values) {
-      return values.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(rows));
-    };
-    write_logits(outputs.row_range(first, rows), drawing.own_logits, drawing.logits.rows(rows));
-    drawing.sampler.draw(stream_, drawing.logits.rows(rows), range(std::span<const ops::DrawPlace>(drawing.places)),
-                         range(next));
+}
+
+/// From whole rows of logits. Every rank looks at those of all, and so chooses the same.
+void Transformer::choose(MatrixView<const float> outputs, std::span<Token> next, std::span<float> probabilities) {
+  LogitBuffers& buffers = *choosing_;
+  if (draws_) note_places();
+  for (std::int64_t first = 0; first < outputs.rows; first += LogitBuffers::rows) {
+    const auto from = static_cast<std::size_t>(first);
+    const std::size_t rows = std::min<std::size_t>(LogitBuffers::rows, next.size() - from);
+    const MatrixView<float> logits = buffers.logits.rows(static_cast<std::int64_t>(rows));
+    write_logits(outputs.row_range(first, logits.rows), buffers.own_logits, logits);
+    if (tells_probabilities_) {
+      const std::span<Best> best = std::span(best_).first(rows);
+      const std::span<float> told = std::span(buffers.probabilities).first(rows);
+      ops::most_likely(stream_, logits, best, told);
+      std::ranges::transform(best, next.begin() + first, [this](const Best& found) { return token_of(found); });
+      if (!probabilities.empty()) std::ranges::copy(told, probabilities.begin() + first);
+    }
+    if (draws_)
+      buffers.sampler.draw(stream_, logits, std::span(buffers.places).subspan(from, rows), next.subspan(from, rows));
   }
 }
 
@@ -299,15 +314,21 @@ void Transformer::write_logits(MatrixView<const float> outputs, RowBuffer& own, 
                    {out.row(r), static_cast<std::size_t>(out.cols)});
 }
 
-bool Transformer::forward(std::span<const Segment> segments, std::span<Token> next, const KeepGoing& keep_going) {
+bool Transformer::forward(std::span<const Segment> segments, std::span<Token> next, const KeepGoing& keep_going,
+                          std::span<float> probabilities) {
   expect(!group_ || !keep_going, "the ranks of a group run every pass to its end");
   std::size_t wanted = 0;
   for (const Segment& segment : segments) wanted += static_cast<std::size_t>(segment.outputs);
   expect(next.size() == wanted, "there is one place for every wanted token");
+  expect(probabilities.empty() || probabilities.size() == wanted, "there is one place for every probability");
+  if (!tells_probabilities_) probabilities = {};
   return pass(segments, keep_going, [&](MatrixView<const float> outputs) {
-    const std::span<Token> chosen = next.first(static_cast<std::size_t>(outputs.rows));
-    drawing_ ? draw(outputs, chosen) : find_best(outputs, chosen);
-    next = next.subspan(static_cast<std::size_t>(outputs.rows));
+    const auto take = [rows = static_cast<std::size_t>(outputs.rows)](auto& places) {
+      const std::size_t count = std::min(rows, places.size());
+      return std::exchange(places, places.subspan(count)).first(count);
+    };
+    const std::span<Token> chosen = take(next);
+    choosing_ ? choose(outputs, chosen, take(probabilities)) : find_best(outputs, chosen);
   });
 }
 

@@ -32,6 +32,9 @@ struct ModelOptions {
   int threads = 1;
   Sampling sampling = {};
   std::vector<Token> draft_vocabulary = {};  ///< the tokens that a drafter can predict, ascending; empty: all
+  bool tells_probabilities = false;          ///< of a stage below the target: forward() can tell how sure it is
+
+  bool needs_logits() const { return tells_probabilities || !sampling.is_greedy(); }
 };
 
 /// LLaMA's forward pass (Touvron et al. 2023) with grouped-query attention and a KV cache. The rows of a segment are
@@ -52,7 +55,8 @@ class Transformer final : public LanguageModel {
   int slots() const override { return cache_.slots(); }
   Position length(Slot slot) const override { return cache_.length(slot); }
   void truncate(Slot slot, Position length) override { cache_.truncate(slot, length); }
-  bool forward(std::span<const Segment> segments, std::span<Token> next, const KeepGoing& keep_going = {}) override;
+  bool forward(std::span<const Segment> segments, std::span<Token> next, const KeepGoing& keep_going = {},
+               std::span<float> probabilities = {}) override;
 
   /// How many tokens it can predict: all of the vocabulary, or the draft vocabulary, in its order.
   std::int64_t outputs() const { return output_count_; }
@@ -108,7 +112,9 @@ class Transformer final : public LanguageModel {
   void add_update(LapTimer& timer);
   ops::MatrixView<const float> normalise_outputs();
   void find_best(ops::MatrixView<const float> outputs, std::span<Token> next);
-  void draw(ops::MatrixView<const float> outputs, std::span<Token> next);
+  Token token_of(const Best& best) const;
+  void note_places();
+  void choose(ops::MatrixView<const float> outputs, std::span<Token> next, std::span<float> probabilities);
   void write_logits(ops::MatrixView<const float> outputs, RowBuffer& own, ops::MatrixView<float> out);
   void check(const Segment& segment) const;
 
@@ -122,10 +128,12 @@ class Transformer final : public LanguageModel {
   KvCache cache_;
   ops::RopeTable rope_;
   Workspace workspace_;
-  std::vector<Piece> pieces_;           // of the chunk being computed
-  std::int64_t piece_rows_ = 0;         // of all of them
-  std::vector<Best> best_;              // [chunk_rows]
-  std::optional<DrawBuffers> drawing_;  // of a model that does not just take the largest logit
+  std::vector<Piece> pieces_;             // of the chunk being computed
+  std::int64_t piece_rows_ = 0;           // of all of them
+  std::vector<Best> best_;                // [chunk_rows]
+  bool draws_;                            // tokens, by noise or with a penalty
+  bool tells_probabilities_;              // of the most likely ones
+  std::optional<LogitBuffers> choosing_;  // of a model that does either
   OperationTimes* times_ = nullptr;
 };
 

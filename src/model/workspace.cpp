@@ -33,9 +33,9 @@ std::int64_t Workspace::bytes(const Architecture& a, const Shard& shard, std::in
   return rows * floats * std::int64_t{sizeof(float)} + ops::Activations::bytes(rows, widest_input(a, shard));
 }
 
-std::int64_t DrawBuffers::bytes(const Sampling& sampling, std::int64_t outputs, const Shard& shard) {
-  return ops::Sampler::bytes(sampling, rows, outputs) +
-         rows * (outputs + shard.outputs.size()) * std::int64_t{sizeof(float)};
+std::int64_t LogitBuffers::bytes(const Sampling& sampling, std::int64_t outputs, const Shard& shard) {
+  const std::int64_t own = shard.outputs.size() < outputs ? shard.outputs.size() : 0;
+  return ops::Sampler::bytes(sampling, rows, outputs) + rows * (outputs + own) * std::int64_t{sizeof(float)};
 }
 
 }  // namespace pipespec::model

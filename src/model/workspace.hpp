@@ -1,6 +1,7 @@
 /// The intermediate results of a forward pass.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -45,26 +46,27 @@ struct Workspace {
   ops::Activations activations;
 };
 
-/// What drawing tokens from logits takes, `rows` rows at a time.
-struct DrawBuffers {
+/// What choosing tokens from whole rows of logits takes, `rows` rows at a time.
+struct LogitBuffers {
   static constexpr std::int64_t rows = 16;
 
-  /// For passes that draw at most `draws` tokens, from `outputs` logits each; `draft_vocabulary` says whose they are,
-  /// as Sampler takes it.
-  DrawBuffers(const Sampling& sampling, std::int64_t outputs, std::span<const Token> draft_vocabulary,
-              const Shard& shard, std::int64_t draws)
+  /// For passes that choose at most `choices` tokens, from `outputs` logits each; `draft_vocabulary` says whose they
+  /// are, as Sampler takes it.
+  LogitBuffers(const Sampling& sampling, std::int64_t outputs, std::span<const Token> draft_vocabulary,
+               const Shard& shard, std::int64_t choices)
       : sampler(sampling, rows, outputs, draft_vocabulary),
         logits(rows, outputs),
-        own_logits(rows, shard.outputs.size()),
-        places(static_cast<std::size_t>(draws)) {}
+        own_logits(shard.outputs.size() < outputs ? rows : 0, shard.outputs.size()),
+        places(static_cast<std::size_t>(choices)) {}
 
   /// Memory of buffers made with the same arguments.
   static std::int64_t bytes(const Sampling& sampling, std::int64_t outputs, const Shard& shard);
 
   ops::Sampler sampler;
   RowBuffer logits;                    // [rows, outputs]
-  RowBuffer own_logits;                // [rows, own outputs]
-  std::vector<ops::DrawPlace> places;  // [draws]
+  RowBuffer own_logits;                // [rows, own outputs] of a rank that has a part of them
+  std::vector<ops::DrawPlace> places;  // [choices]
+  std::array<float, rows> probabilities;
 };
 
 }  // namespace pipespec::model

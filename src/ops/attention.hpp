@@ -38,7 +38,7 @@ void store_kv(device::Stream& stream, const KvView& cache, Position begin, Matri
 /// out = softmax(q·kᵀ/√head_dim)·v for every head; row r of q, out [rows, heads·head_dim] sees the positions
 /// ≤ begin + r, all of which are stored. heads is a multiple of kv_heads; the heads of a group share one kv head.
 /// Positions are taken in splits of 64 on an absolute grid and the splits combined in order, so a row's bits do not
-/// depend on the other rows, the threads or the instruction set (numerics.md).
+/// depend on the other rows, the threads or the instruction set.
 void attention(device::Stream& stream, const KvView& cache, Position begin, MatrixView<const float> q,
                MatrixView<float> out);
 

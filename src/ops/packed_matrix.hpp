@@ -42,7 +42,7 @@ constexpr TileFormat tile_format(WeightType type) {
 }
 
 /// A weight matrix [out, in] in tiles of 16 outputs: a vector register holds the 16 outputs of a tile, so that each
-/// output is summed in one order whatever the vector width, the number of rows and of threads (numerics.md).
+/// output is summed in one order whatever the vector width, the number of rows and of threads.
 /// Each tile is contiguous and 64-byte aligned:
 ///   f32, f16   [in][16]
 ///   bf16       [in/2][16][2], the last pair filled up with 0

@@ -47,9 +47,10 @@ void SharedModel::tell_peers(std::span<const std::int32_t> words) {
   for (const int peer : peers_) channel_.send(peer, words);
 }
 
-bool SharedModel::forward(std::span<const Segment> segments, std::span<Token> next, const model::KeepGoing&) {
+bool SharedModel::forward(std::span<const Segment> segments, std::span<Token> next, const model::KeepGoing&,
+                          std::span<float> probabilities) {
   tell_peers(encode_pass(segments));
-  return own_.forward(segments, next);
+  return own_.forward(segments, next, {}, probabilities);
 }
 
 void SharedModel::release_peers() {

@@ -24,8 +24,8 @@ class SharedModel final : public model::LanguageModel {
   int slots() const override { return own_.slots(); }
   Position length(model::Slot slot) const override { return own_.length(slot); }
   void truncate(model::Slot slot, Position length) override { own_.truncate(slot, length); }
-  bool forward(std::span<const model::Segment> segments, std::span<Token> next,
-               const model::KeepGoing& keep_going = {}) override;
+  bool forward(std::span<const model::Segment> segments, std::span<Token> next, const model::KeepGoing& keep_going = {},
+               std::span<float> probabilities = {}) override;
 
   /// Ends the peers' `serve_shared_model`.
   void release_peers();

@@ -113,11 +113,16 @@ void StageWorker::run_pass(std::span<const Work> work) {
   traces_.end_pass(begin, plan_.waited);
   look();  // what arrived during the pass counts before its results do
   watch_.end_pass(stage_.is_void(work));
-  auto outputs = std::span<const Token>(outputs_);
+  confidences_.clear();
+  for (const float probability : probabilities_) confidences_.push_back(Confidence::of_probability(probability));
+  std::size_t first = 0;
   for (const Work& step : work) {
     const Pass& pass = std::get<Pass>(step);
-    complete(pass, outputs.first(static_cast<std::size_t>(pass.outputs)));
-    outputs = outputs.subspan(static_cast<std::size_t>(pass.outputs));
+    const auto own = [&, count = static_cast<std::size_t>(pass.outputs)](auto all) {
+      return all.empty() ? all : all.subspan(first, count);
+    };
+    complete(pass, own(std::span<const Token>(outputs_)), own(std::span<const Confidence>(confidences_)));
+    first += static_cast<std::size_t>(pass.outputs);
   }
 }
 
@@ -157,9 +162,10 @@ bool StageWorker::compute(std::span<const Work> work) {
     parts_.model->truncate(segments_.back().slot, segments_.back().begin);
   }
   outputs_.resize(outputs);
-  model::KeepGoing keep_going;
-  if (!stage_.options().is_target()) keep_going = [&] { return is_still_wanted(work); };
-  return parts_.model->forward(segments_, outputs_, keep_going);
+  if (stage_.options().is_target()) return parts_.model->forward(segments_, outputs_);
+  probabilities_.assign(outputs, 0.0f);
+  return parts_.model->forward(
+      segments_, outputs_, [&] { return is_still_wanted(work); }, probabilities_);
 }
 
 model::Segment StageWorker::segment_of(const Pass& pass) {
@@ -184,10 +190,10 @@ model::Segment StageWorker::segment_of(const Pass& pass) {
   return segment;
 }
 
-void StageWorker::complete(const Pass& pass, std::span<const Token> outputs) {
+void StageWorker::complete(const Pass& pass, std::span<const Token> outputs, std::span<const Confidence> confidences) {
   const SequenceState* state = stage_.find(pass.sequence);
-  const std::optional<Token> next_draft = state != nullptr ? draft_behind(pass, *state) : std::nullopt;
-  const StepResult result = stage_.complete(pass, outputs);
+  const std::optional<Draft> next_draft = state != nullptr ? draft_behind(pass, *state) : std::nullopt;
+  const StepResult result = stage_.complete(pass, outputs, confidences);
   if (checker_) checker_->check_completed(stage_, pass, result);
   planner_.completed(pass, result, next_draft);
   traces_.record(pass, result, plan_.of(pass.sequence));
@@ -196,7 +202,7 @@ void StageWorker::complete(const Pass& pass, std::span<const Token> outputs) {
 
 void StageWorker::run_proposals(std::span<const Work> work) {
   const double begin = parts_.clock->now();
-  std::vector<std::vector<Token>> guesses;
+  std::vector<Guess> guesses;
   for (const Work& step : work) {
     const Proposal& proposal = std::get<Proposal>(step);
     guesses.push_back(parts_.drafter->propose(stage_.find(proposal.sequence)->view(), proposal.max_tokens));
@@ -204,7 +210,7 @@ void StageWorker::run_proposals(std::span<const Work> work) {
   traces_.end_pass(begin, plan_.waited);
   for (std::size_t i = 0; i < work.size(); ++i) {
     const Proposal& proposal = std::get<Proposal>(work[i]);
-    const StepResult result = stage_.complete(proposal, guesses[i]);
+    const StepResult result = stage_.complete(proposal, guesses[i].tokens, guesses[i].confidences);
     if (checker_) checker_->check_completed(stage_, proposal, result);
     traces_.record(proposal, result);
   }

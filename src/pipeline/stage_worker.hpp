@@ -75,7 +75,8 @@ class StageWorker {
   bool is_still_wanted(std::span<const decoding::Work> work);
   void give_up(std::span<const decoding::Work> work);
   model::Segment segment_of(const decoding::Pass& pass);
-  void complete(const decoding::Pass& pass, std::span<const Token> outputs);
+  void complete(const decoding::Pass& pass, std::span<const Token> outputs,
+                std::span<const decoding::Confidence> confidences);
   void run_proposals(std::span<const decoding::Work> work);
   void commit(SequenceId sequence, const decoding::StepResult& result);
   void close_ended();
@@ -101,6 +102,8 @@ class StageWorker {
   SequenceId admitted_;                             // the newest sequence that has a slot
   std::vector<model::Segment> segments_;            // of a pass
   std::vector<Token> outputs_;                      // of a pass
+  std::vector<float> probabilities_;                // [outputs_], of a stage below the target
+  std::vector<decoding::Confidence> confidences_;   // likewise
   std::deque<std::vector<Token>> texts_;            // that its segments refer to
   bool has_shut_down_ = false;
 };

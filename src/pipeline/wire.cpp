@@ -13,6 +13,7 @@ using namespace decoding;
 namespace {
 
 constexpr std::size_t header_words = 6;
+const auto tokens_kind = static_cast<std::int32_t>(Message(Tokens()).index());
 
 /// One message's fields in the order of the words; `visit(message, sequence, epoch, position, extra, tokens)` with
 /// nullptr for what a message lacks.
@@ -32,6 +33,14 @@ void if_there(P pointer, Use&& use) {
   if constexpr (!std::is_null_pointer_v<P>) use(*pointer);
 }
 
+void decode_confidences(std::span<const std::int32_t> words, std::vector<Confidence>& confidences) {
+  for (const std::int32_t word : words.subspan(header_words + static_cast<std::size_t>(words[5]))) {
+    const bool is_one = word >= 0 && word < static_cast<std::int32_t>(Confidence::count);
+    confidences.push_back(
+        Confidence::of_value(is_one ? word : throw Failure("a message with an unknown confidence arrived")));
+  }
+}
+
 template <std::size_t kind = 0>
 Message decode_kind(std::size_t wanted, std::span<const std::int32_t> words) {
   if constexpr (kind == std::variant_size_v<Message>) {
@@ -44,8 +53,11 @@ Message decode_kind(std::size_t wanted, std::span<const std::int32_t> words) {
       if_there(epoch, [&](Epoch& value) { value = words[2]; });
       if_there(position, [&](Position& value) { value = words[3]; });
       if_there(extra, [&](Position& value) { value = words[4]; });
-      if_there(tokens, [&](std::vector<Token>& all) { all.assign(words.begin() + header_words, words.end()); });
+      if_there(tokens, [&](std::vector<Token>& all) {
+        all.assign(words.begin() + header_words, words.begin() + header_words + words[5]);
+      });
     });
+    if constexpr (requires { message.confidences; }) decode_confidences(words, message.confidences);
     return message;
   }
 }
@@ -67,13 +79,20 @@ std::vector<std::int32_t> encode(const Message& message) {
             words.insert(words.end(), all.begin(), all.end());
           });
         });
+        if constexpr (requires { m.confidences; }) {
+          for (const Confidence confidence : m.confidences) words.push_back(confidence.value());
+        }
       },
       message);
   return words;
 }
 
 Message decode(std::span<const std::int32_t> words) {
-  if (words.size() < header_words || words.size() - header_words != static_cast<std::size_t>(words[5])) {
+  const std::size_t tokens = words.size() < header_words ? 0 : static_cast<std::size_t>(words[5]);
+  const bool may_have_confidences = words.size() >= header_words && words[0] == tokens_kind;
+  const bool is_whole =
+      words.size() == header_words + tokens || (may_have_confidences && words.size() == header_words + 2 * tokens);
+  if (!is_whole) {
     throw Failure(fmt::format("a message of {} words arrived that is none of the protocol's", words.size()));
   }
   return decode_kind(static_cast<std::size_t>(words[0]), words);

@@ -9,7 +9,8 @@
 
 namespace pipespec::pipeline {
 
-/// Six words, `kind, sequence, epoch, position, extra, count`, then `count` tokens. `extra` is the message's round,
+/// Six words, `kind, sequence, epoch, position, extra, count`, then `count` tokens and, where a message tells them, as
+/// many confidences. `extra` is the message's round,
 /// confirmed or max_length. Fields a message lacks are 0.
 std::vector<std::int32_t> encode(const decoding::Message& message);
 

@@ -34,12 +34,12 @@ struct Arrival {
 struct Node {
   Stage stage;
   StepPlanner planner;
-  std::vector<std::deque<Arrival>> inbox;     // [sender]
-  std::vector<int> senders;                   // most urgent first
-  StepPlan plan{};                            // of `work`
-  std::vector<Work> work{};                   // what the device computes in one pass; empty: it is free
-  std::vector<std::vector<Token>> results{};  // [work]
-  double begin = 0, end = 0;                  // of `work`
+  std::vector<std::deque<Arrival>> inbox;  // [sender]
+  std::vector<int> senders;                // most urgent first
+  StepPlan plan{};                         // of `work`
+  std::vector<Work> work{};                // what the device computes in one pass; empty: it is free
+  std::vector<Guess> results{};            // [work]
+  double begin = 0, end = 0;               // of `work`
 };
 
 class Run {
@@ -59,9 +59,9 @@ class Run {
   bool may_give_up(int stage) const;
   void give_up_work(int stage, double now);
   void complete_work(int stage, double now);
-  int compute(int stage, const Work& work, std::vector<Token>& result) const;
-  void complete(int stage, const Pass& pass, std::span<const Token> outputs, double now);
-  void complete(int stage, const Proposal& proposal, std::span<const Token> tokens, double now);
+  int compute(int stage, const Work& work, Guess& result) const;
+  void complete(int stage, const Pass& pass, const Guess& outputs, double now);
+  void complete(int stage, const Proposal& proposal, const Guess& guess, double now);
   StepRecord& record(int stage, const Pass& pass, const StepResult& result, double now);
   void commit(SequenceId sequence, const StepResult& result, double now);
   double delay();
@@ -164,11 +164,10 @@ void Run::feed(double now) {
 }
 
 /// Returns the rows of a model.
-int Run::compute(int stage, const Work& work, std::vector<Token>& result) const {
+int Run::compute(int stage, const Work& work, Guess& result) const {
   const StageModel& model = chain_.stages[stage];
   if (const Pass* pass = std::get_if<Pass>(&work)) {
-    result.resize(pass->outputs);
-    model.compute(*pass, result);
+    result = model.compute(*pass);
     return static_cast<int>(pass->tokens.size());
   }
   const Proposal& proposal = std::get<Proposal>(work);
@@ -212,11 +211,11 @@ void Run::complete_work(int stage, double now) {
     std::visit([&](const auto& w) { complete(stage, w, node.results[i], now); }, work[i]);
 }
 
-void Run::complete(int stage, const Pass& pass, std::span<const Token> outputs, double now) {
+void Run::complete(int stage, const Pass& pass, const Guess& outputs, double now) {
   Node& node = nodes_[stage];
   const SequenceState* state = node.stage.find(pass.sequence);
-  const std::optional<Token> next_draft = state != nullptr ? draft_behind(pass, *state) : std::nullopt;
-  const StepResult result = node.stage.complete(pass, outputs);
+  const std::optional<Draft> next_draft = state != nullptr ? draft_behind(pass, *state) : std::nullopt;
+  const StepResult result = node.stage.complete(pass, outputs.tokens, outputs.confidences);
   node.planner.completed(pass, result, next_draft);
   record(stage, pass, result, now);
   if (stage == target()) commit(pass.sequence, result, now);
@@ -241,9 +240,9 @@ StepRecord& Run::record(int stage, const Pass& pass, const StepResult& result, d
                                        .waited = node.plan.waited});
 }
 
-void Run::complete(int stage, const Proposal& proposal, std::span<const Token> tokens, double now) {
+void Run::complete(int stage, const Proposal& proposal, const Guess& guess, double now) {
   Node& node = nodes_[stage];
-  StepResult result = node.stage.complete(proposal, tokens);
+  StepResult result = node.stage.complete(proposal, guess.tokens, guess.confidences);
   if (result.appended.empty()) return;
   sample(proposal.sequence)
       .steps[stage]

@@ -17,9 +17,10 @@
 
 namespace pipespec::simulate {
 
-/// What a model says: writes the next token after each of the pass's last `outputs` rows to `next` [outputs]. The
-/// passes of a sequence come as a KV cache sees them: each goes on from `begin`, which may be less than the last end.
-using Compute = std::function<void(const decoding::Pass& pass, std::span<Token> next)>;
+/// What a model says: the next token after each of the pass's last `outputs` rows, and how sure it is of them or
+/// nothing of that. The passes of a sequence come as a KV cache sees them: each goes on from `begin`, which may be less
+/// than the last end.
+using Compute = std::function<decoding::Guess(const decoding::Pass& pass)>;
 
 /// A stage's computation and its time.
 struct StageModel {

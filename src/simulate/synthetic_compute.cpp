@@ -7,10 +7,12 @@ namespace pipespec::simulate {
 
 Compute synthetic_compute(SyntheticText text, int stage) {
   std::map<SequenceId, std::vector<SyntheticText::Prefix>> caches;
-  return [text = std::move(text), stage, caches](const decoding::Pass& pass, std::span<Token> next) mutable {
+  return [text = std::move(text), stage, caches](const decoding::Pass& pass) mutable {
     auto& cache = caches[pass.sequence];
     cache.resize(pass.begin);
-    text.pass(stage, pass.tokens, cache, next);
+    decoding::Guess next{std::vector<Token>(pass.outputs)};
+    text.pass(stage, pass.tokens, cache, next.tokens);
+    return next;
   };
 }
 

@@ -171,7 +171,7 @@ TEST(Acceptance, OfAMiddleStageThatMendsDraftsReachesTheTarget) {
 
 TEST(ADrafterWithoutGuesses, FollowsTheTargetWithoutARollback) {
   auto options = chain({1.0});
-  options.proposer = [](std::span<const Token>, int) { return std::vector<Token>{}; };
+  options.proposer = [](std::span<const Token>, int) { return decoding::Guess{}; };
   VirtualPipeline pipeline(options);
   const SequenceId id = pipeline.start({1, 2}, 32);
   while (pipeline.output(id).size() < 29) {
@@ -187,8 +187,8 @@ TEST(ADrafterWithoutGuesses, IsHeardAsSoonAsItHasOne) {
   auto options = chain({1.0});
   options.window = 4;
   options.proposer = [models = options.models](std::span<const Token> view, int most) {
-    if (view.size() < 10 || view.size() >= 13) return std::vector<Token>{};
-    return std::vector<Token>(std::min(most, 1), models.next(0, ToyText::of(view)));
+    if (view.size() < 10 || view.size() >= 13) return decoding::Guess{};
+    return decoding::Guess{std::vector<Token>(std::min(most, 1), models.next(0, ToyText::of(view)))};
   };
   VirtualPipeline pipeline(options);
   const SequenceId id = pipeline.start({1, 2}, 22);

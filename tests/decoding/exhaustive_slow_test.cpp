@@ -1,4 +1,4 @@
-/// The properties of protocol.md over every schedule of cases that take minutes.
+/// The properties of the protocol over every schedule of cases that take minutes.
 #include <gtest/gtest.h>
 
 #include "explorer.hpp"

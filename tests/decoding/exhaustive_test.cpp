@@ -1,4 +1,4 @@
-/// The properties of protocol.md over every schedule of small cases. VirtualPipeline checks them at every event.
+/// The properties of the protocol over every schedule of small cases. VirtualPipeline checks them at every event.
 #include <gtest/gtest.h>
 
 #include "explorer.hpp"

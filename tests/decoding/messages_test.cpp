@@ -1,4 +1,4 @@
-/// One test a rule of protocol.md for the messages that a stage receives; stage 1 of 3 unless a test says otherwise.
+/// One test a rule of the protocol for the messages that a stage receives; stage 1 of 3 unless a test says otherwise.
 #include <gmock/gmock.h>
 
 #include "sequence_fixture.hpp"

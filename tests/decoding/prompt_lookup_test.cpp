@@ -10,7 +10,7 @@ using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
 std::vector<Token> propose(PromptLookup::Options options, const std::vector<Token>& view, int max_tokens = 100) {
-  return PromptLookup(options).propose(view, max_tokens);
+  return PromptLookup(options).propose(view, max_tokens).tokens;
 }
 
 TEST(PromptLookup, ProposesWhatFollowedTheSameTokensBefore) {
@@ -49,6 +49,13 @@ TEST(PromptLookup, ProposesNoMoreThanAskedFor) {
 TEST(PromptLookup, ExpectsATextThatRepeatsToGoOnRepeating) {
   EXPECT_THAT(propose({.max_tokens = 4}, {5, 5, 5}), ElementsAre(5, 5, 5, 5));
   EXPECT_THAT(propose({.max_tokens = 5}, {7, 8, 9, 7, 8, 9}), ElementsAre(7, 8, 9, 7, 8));
+}
+
+TEST(PromptLookup, IsTheSurerTheMoreTokensAreTheSame) {
+  const Guess guess = PromptLookup({.max_tokens = 3}).propose(std::vector<Token>{1, 2, 3, 4, 5, 9, 2, 3}, 100);
+  EXPECT_THAT(guess.tokens, ElementsAre(4, 5, 9));
+  EXPECT_THAT(guess.confidences, ElementsAre(Confidence::of_match(2), Confidence::of_match(3), Confidence::of_match(4)))
+      << "the second token is offered in case the first is right";
 }
 
 TEST(PromptLookup, RefusesOptionsThatCannotMatch) {

@@ -40,6 +40,7 @@ VirtualPipeline::Options RandomSchedule::draw_options() {
   options.max_ahead = random_.chance(0.5) ? random_.pick(1, 4) : random_.pick(1, 40);
   options.lookahead = random_.chance(0.5) ? random_.pick(1, 4) : random_.pick(1, 16);
   options.checks_some = random_.chance(0.5);
+  options.tells_confidences = random_.chance(0.5);
   options.reused = random_.chance(0.5) ? 0 : random_.pick(1, 8);
   ToyModels& models = options.models;
   models.seed = text_.bits();
@@ -67,8 +68,8 @@ void RandomSchedule::draw_proposer(VirtualPipeline::Options& options) {
   }
   options.proposer = [models = options.models, longest](std::span<const Token> view, int most) {
     ToyText text = ToyText::of(view);
-    std::vector<Token> guess(std::min<int>(most, static_cast<int>(text.hash % (longest + 1))));
-    for (Token& token : guess) text = text.followed_by(token = models.next(0, text));
+    decoding::Guess guess{std::vector<Token>(std::min<int>(most, static_cast<int>(text.hash % (longest + 1))))};
+    for (Token& token : guess.tokens) text = text.followed_by(token = models.next(0, text));
     return guess;
   };
 }

@@ -18,8 +18,8 @@ struct ScheduleOutcome {
 
 /// Draws the target and the prompts from `text_seed`, and the rest from `seed`: 1 to 5 stages of any agreement and
 /// lenience, limits, up to 4 sequences in flight of which some are abandoned, and the order of events, in which every
-/// link and device has a pace of its own. Runs it to the shutdown. Throws ContractError where a property of protocol.md
-/// is broken, also if nothing can happen before the end.
+/// link and device has a pace of its own. Runs it to the shutdown. Throws ContractError where a property of the
+/// protocol is broken, also if nothing can happen before the end.
 class RandomSchedule {
  public:
   RandomSchedule(std::uint64_t text_seed, std::uint64_t seed);

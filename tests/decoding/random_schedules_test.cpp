@@ -1,4 +1,4 @@
-/// The properties of protocol.md over random schedules. RandomSchedule and VirtualPipeline check them at every event
+/// The properties of the protocol over random schedules. RandomSchedule and VirtualPipeline check them at every event
 /// and throw a ContractError that begins with the property's name; each has a test here.
 #include <gmock/gmock.h>
 

@@ -27,8 +27,8 @@ inline VirtualPipeline::Options small(std::vector<double> agreement) {
 inline VirtualPipeline::Options without_a_model(VirtualPipeline::Options options) {
   options.proposer = [models = options.models](std::span<const Token> view, int most) {
     ToyText text = ToyText::of(view);
-    std::vector<Token> guess(text.hash % (most + 1));
-    for (Token& token : guess) text = text.followed_by(token = models.next(0, text));
+    decoding::Guess guess{std::vector<Token>(text.hash % (most + 1))};
+    for (Token& token : guess.tokens) text = text.followed_by(token = models.next(0, text));
     return guess;
   };
   return options;

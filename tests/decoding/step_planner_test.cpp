@@ -62,7 +62,7 @@ struct Target {
     while (result.accepted < count && accepts(result.accepted)) ++result.accepted;
     result.appended.assign(1 + result.accepted, 7);
     const bool has_next = result.accepted == count && count < drafts;
-    const auto next = has_next ? std::optional<Token>(accepts(count) ? 7 : 8) : std::nullopt;
+    const auto next = has_next ? std::optional(Draft{accepts(count) ? 7 : 8, {}}) : std::nullopt;
     planner.completed(pass, result, next);
     tokens += 1 + result.accepted;
     checked += count;
@@ -243,6 +243,38 @@ TEST(Lookahead, ASequenceThatWaitsDoesNotHoldUpAnother) {
   EXPECT_EQ(plan.choices.front().sequence, (SequenceId{2}));
 }
 
+TEST(Adaptive, ChecksTheDraftsThatTheStageBelowIsSureOf) {
+  const std::vector<Confidence> sure(4, Confidence::of_probability(0.95f)),
+      unsure(4, Confidence::of_probability(0.15f));
+  StepPlanner planner({Kind::adaptive}, target_options());
+  double now = 0;
+  const auto checked = [&](const std::vector<Confidence>& confidences, int accepted) {
+    const Candidate one{.sequence = {1}, .rows = 1, .drafts = 4, .expects_drafts = false, .of_drafts = confidences};
+    const int count = planner.plan(std::vector{one}, now).choices.front().drafts;
+    const Pass pass{.sequence = {1},
+                    .tokens = std::vector<Token>(1 + count, 7),
+                    .drafts = count,
+                    .outputs = 1 + count,
+                    .of_drafts = {confidences.begin(), confidences.begin() + count}};
+    const double end = now + 1 + 0.2 * count;  // a draft costs a fifth of a pass
+    planner.passed(std::vector<Work>{pass}, now, end);
+    now = end;
+    StepResult result;
+    result.accepted = std::min(accepted, count);
+    result.appended.assign(1 + result.accepted, 7);
+    planner.completed(pass, result,
+                      result.accepted == count ? std::optional(Draft{count < accepted ? 7 : 8, confidences[count % 4]})
+                                               : std::nullopt);
+    return count;
+  };
+  for (int i = 0; i < 60; ++i) {
+    checked(sure, 4);
+    checked(unsure, 0);
+  }
+  EXPECT_EQ(checked(sure, 4), 4);
+  EXPECT_EQ(checked(unsure, 0), 0);
+}
+
 TEST(Eager, StepsAtOnceWithAllDrafts) {
   Target target({Kind::eager}, 1);
   target.accepts = [](int) { return false; };
@@ -342,17 +374,33 @@ TEST(AcceptanceChance, DependsOnWhatHappenedLately) {
   Streak streak;
   for (int i = 0; i < 2000; ++i) {
     const bool accepted = i / 10 % 2 == 0;
-    chance.observe(streak, accepted);
+    chance.observe(streak, {}, accepted);
     streak = streak.after(accepted);
   }
   const auto behind = [&](int accepted, int rejected) {
     Streak s;
     for (int i = 0; i < accepted; ++i) s = s.after(true);
     for (int i = 0; i < rejected; ++i) s = s.after(false);
-    return chance.of_draft_behind(s);
+    return chance.of_draft_behind(s, {});
   };
   EXPECT_GT(behind(3, 0), 0.95);
   EXPECT_LT(behind(3, 3), 0.05);
+}
+
+TEST(AcceptanceChance, DependsOnTheConfidence) {
+  const Confidence sure = Confidence::of_probability(0.95f), unsure = Confidence::of_probability(0.15f);
+  AcceptanceChance chance;
+  Streak streak;
+  std::mt19937 random;
+  for (int i = 0; i < 1000; ++i) {
+    const bool is_sure = i % 2 == 0;
+    const bool accepted = std::bernoulli_distribution(is_sure ? 0.9 : 0.2)(random);
+    chance.observe(streak, is_sure ? sure : unsure, accepted);
+    streak = streak.after(accepted);
+  }
+  EXPECT_GT(chance.of_draft_behind({}, sure), 0.75);
+  EXPECT_LT(chance.of_draft_behind({}, unsure), 0.4);
+  EXPECT_NEAR(chance.of_draft_behind({}, Confidence::of_probability(0.55f)), 0.55, 0.15) << "not seen: the mean of all";
 }
 
 }  // namespace

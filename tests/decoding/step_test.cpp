@@ -1,4 +1,4 @@
-/// One test a rule of protocol.md for the steps of a stage.
+/// One test a rule of the protocol for the steps of a stage.
 #include <gmock/gmock.h>
 
 #include "sequence_fixture.hpp"

@@ -1,4 +1,4 @@
-/// The logits of a token are a function of the weights and the tokens of its prefix, bit for bit (numerics.md).
+/// The logits of a token are a function of the weights and the tokens of its prefix, bit for bit.
 #include <gmock/gmock.h>
 
 #include <algorithm>

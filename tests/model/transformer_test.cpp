@@ -116,6 +116,46 @@ TEST(Transformer, ForwardGivesTheLargestLogitsToken) {
   }
 }
 
+TEST(Transformer, TellsHowLikelyItsMostLikelyTokensAre) {
+  const TinyModel model{.tied = false};
+  const auto checkpoint = testing::open(testing::make_tiny_gguf(model));
+  const auto text = testing::random_text(200, model.vocabulary);
+  Transformer silent(checkpoint, {}), telling(checkpoint, {.tells_probabilities = true});
+  const auto all = testing::logits(silent, text);
+  silent.truncate(0, 0);
+  std::vector<Token> expected(text.size()), next(text.size());
+  std::vector<float> untouched(text.size(), -1.0f), probabilities(text.size());
+  const Segment segment{0, 0, text, static_cast<int>(text.size())};
+  silent.forward({&segment, 1}, expected, {}, untouched);
+  telling.forward({&segment, 1}, next, {}, probabilities);
+  EXPECT_EQ(next, expected);
+  EXPECT_EQ(untouched, std::vector<float>(text.size(), -1.0f));
+  for (std::size_t r = 0; r < text.size(); ++r) {
+    const float* row = all.data() + r * static_cast<std::size_t>(model.vocabulary);
+    double sum = 0;
+    for (int i = 0; i < model.vocabulary; ++i) sum += std::exp(double{row[i]} - row[expected[r]]);
+    EXPECT_NEAR(probabilities[r], 1 / sum, 1e-5) << "row " << r;
+  }
+}
+
+TEST(Transformer, TellsProbabilitiesBeforeSampling) {
+  const TinyModel model{.tied = false};
+  const auto checkpoint = testing::open(testing::make_tiny_gguf(model));
+  const auto text = testing::random_text(40, model.vocabulary);
+  const auto told = [&](const Sampling& sampling) {
+    Transformer transformer(checkpoint, {.sampling = sampling, .tells_probabilities = true});
+    std::vector<Token> next(text.size());
+    std::vector<float> probabilities(text.size());
+    const Segment segment{0, 0, text, static_cast<int>(text.size())};
+    transformer.forward({&segment, 1}, next, {}, probabilities);
+    return std::pair(next, probabilities);
+  };
+  const auto [greedy, certain] = told({});
+  const auto [drawn, same] = told({.temperature = 100, .top_k = 5, .seed = 3});
+  EXPECT_EQ(same, certain);
+  EXPECT_NE(drawn, greedy);
+}
+
 TEST(Transformer, OutputsAreThoseOfEachSegmentsLastRows) {
   const TinyModel model{};
   const auto checkpoint = testing::open(testing::make_tiny_gguf(model));

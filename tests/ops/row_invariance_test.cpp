@@ -1,4 +1,4 @@
-/// A row's bits do not depend on the other rows, the threads or the instruction set (numerics.md's central promise).
+/// A row's bits do not depend on the other rows, the threads or the instruction set.
 #include <gtest/gtest.h>
 
 #include <bit>

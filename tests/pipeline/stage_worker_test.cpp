@@ -36,8 +36,8 @@ class ToyLanguageModel final : public model::LanguageModel {
     expect(length <= this->length(slot), "a cache is cut, never extended, by truncate");
     caches_.at(slot).resize(length);
   }
-  bool forward(std::span<const model::Segment> segments, std::span<Token> next,
-               const model::KeepGoing& keep_going) override {
+  bool forward(std::span<const model::Segment> segments, std::span<Token> next, const model::KeepGoing& keep_going,
+               std::span<float> /*probabilities*/) override {
     constexpr int layers = 10;
     for (int layer = 1; layer <= layers; ++layer) {
       std::this_thread::sleep_for(pass_ / layers);

@@ -134,7 +134,7 @@ std::vector<decoding::Choice> VirtualPipeline::some_drafts(const decoding::Stage
 }
 
 /// Cuts the cache to the pass's begin, fills it with the rows and reads the outputs from it.
-std::vector<Token> VirtualPipeline::compute(int index, Node& node, const decoding::Work& work) const {
+decoding::Guess VirtualPipeline::compute(int index, Node& node, const decoding::Work& work) const {
   if (const auto* proposal = std::get_if<Proposal>(&work)) {
     return options_->proposer(node.stage.find(proposal->sequence)->view(), proposal->max_tokens);
   }
@@ -144,9 +144,11 @@ std::vector<Token> VirtualPipeline::compute(int index, Node& node, const decodin
   for (const Token token : pass.tokens) {
     cache.push_back((cache.empty() ? ToyText{} : cache.back()).followed_by(token));
   }
-  std::vector<Token> result;
+  decoding::Guess result;
   for (auto row = std::ssize(cache) - pass.outputs; row < std::ssize(cache); ++row) {
-    result.push_back(options_->models.next(index, cache[row]));
+    result.tokens.push_back(options_->models.next(index, cache[row]));
+    if (options_->tells_confidences)
+      result.confidences.push_back(decoding::Confidence::of_match(1 + result.tokens.back()));  // as good as any
   }
   return result;
 }
@@ -161,7 +163,8 @@ void VirtualPipeline::complete(int index) {
     std::vector<Token> drafts;
     if (const SequenceState* state = node.stage.find(sequence))
       drafts.assign(state->drafts().begin(), state->drafts().end());
-    const auto result = std::visit([&](const auto& w) { return node.stage.complete(w, results[i]); }, work[i]);
+    const auto result = std::visit(
+        [&](const auto& w) { return node.stage.complete(w, results[i].tokens, results[i].confidences); }, work[i]);
     node.checker.check_completed(node.stage, work[i], result);
     if (std::holds_alternative<Pass>(work[i])) check_appended(index, sequence, drafts, result.appended);
     take_result(index, work[i], result);
@@ -307,7 +310,10 @@ std::uint64_t VirtualPipeline::digest(int stage) const {
       for (const int number : {proposal.sequence.value, proposal.length, proposal.max_tokens}) digest.add(number);
     }
   }
-  for (const auto& result : node.results) digest.add(result);
+  for (const decoding::Guess& result : node.results) {
+    digest.add(result.tokens);
+    digest.add(std::span<const decoding::Confidence>(result.confidences));
+  }
   node.digest = digest.value();
   return digest.value();
 }

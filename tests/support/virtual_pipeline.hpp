@@ -42,10 +42,10 @@ struct Event {
 /// pass computes its tokens from the entries alone. A cache that does not hold the view's text therefore shows twice:
 /// decoding::InvariantChecker, which is called at every event, compares the tokens, and the output is another.
 ///
-/// Throws ContractError where a property of protocol.md is broken.
+/// Throws ContractError where a property of the protocol is broken.
 class VirtualPipeline {
  public:
-  using Proposer = std::function<std::vector<Token>(std::span<const Token> view, int max_tokens)>;
+  using Proposer = std::function<decoding::Guess(std::span<const Token> view, int max_tokens)>;
 
   struct Options {
     decoding::Schedule schedule = decoding::Schedule::pipelined;
@@ -55,6 +55,7 @@ class VirtualPipeline {
     int lookahead = 8;
     bool checks_some = false;        ///< a pass checks as many of the drafts at hand as the state of its stage decides
     std::vector<Lenience> lenience;  ///< [stages]; strict where it ends early
+    bool tells_confidences = false;  ///< how sure the toy models are of their tokens
     Position reused = 0;             ///< tokens of every prompt that the caches hold from an earlier one
     ToyModels models;                ///< one more stage than `models.agreement` has numbers
     Proposer proposer;               ///< stands in for the model of stage 0, if set
@@ -102,8 +103,8 @@ class VirtualPipeline {
     decoding::InvariantChecker checker;
     std::map<std::int32_t, std::vector<ToyText>> caches{};  // by sequence
     std::vector<decoding::Work> work{};
-    std::vector<std::vector<Token>> results{};  // of each of `work`, already known
-    bool is_waiting = false;                    // asked for work in vain, and nothing has happened since
+    std::vector<decoding::Guess> results{};  // of each of `work`, already known
+    bool is_waiting = false;                 // asked for work in vain, and nothing has happened since
     std::map<std::int32_t, LinkStatistics> ended{};
     mutable std::optional<std::uint64_t> digest{};  // once asked for, until the next change
   };
@@ -123,7 +124,7 @@ class VirtualPipeline {
   void complete(int index);
   void give_up(int index);
   bool is_void(int index) const;
-  std::vector<Token> compute(int index, Node& node, const decoding::Work& work) const;
+  decoding::Guess compute(int index, Node& node, const decoding::Work& work) const;
   void check_appended(int index, SequenceId sequence, std::span<const Token> drafts,
                       std::span<const Token> appended) const;
   void take_result(int index, const decoding::Work& work, const decoding::StepResult& result);
