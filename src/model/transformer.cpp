@@ -83,6 +83,8 @@ Transformer::Transformer(std::shared_ptr<const Checkpoint> checkpoint, const Mod
       draws_(!options.sampling.is_greedy()),
       tells_probabilities_(options.tells_probabilities) {
   pieces_.reserve(chunk_rows);
+  sequences_.reserve(chunk_rows);
+  positions_.reserve(chunk_rows);
   stream_.scratch(ops::attention_scratch_bytes(cache_.view(0, 0), shard_.heads.size()));  // grows no more in passes
   if (options.needs_logits()) choosing_.emplace(options.sampling, output_count_, draft_vocabulary_, shard_, chunk_rows);
 }
@@ -191,16 +193,18 @@ void Transformer::attend(std::size_t layer, LapTimer& timer) {
     normalise_heads(w.key_norm, key);
     timer.lap(Operation::norm);
   }
+  sequences_.clear();
+  positions_.clear();
   for (const Piece& piece : pieces_) {
-    const auto rows = [&](MatrixView<float> m) { return m.row_range(piece.first_row, piece.rows()); };
-    ops::rope(stream_, rope_, architecture().rope_style, piece.begin, rows(query));
-    ops::rope(stream_, rope_, architecture().rope_style, piece.begin, rows(key));
-    ops::store_kv(stream_, cache_.view(piece.slot, static_cast<int>(layer)), piece.begin, rows(key), rows(value));
+    sequences_.push_back(
+        {cache_.view(piece.slot, static_cast<int>(layer)), piece.begin, piece.first_row, piece.rows()});
+    for (std::int64_t r = 0; r < piece.rows(); ++r) positions_.push_back(piece.begin + static_cast<Position>(r));
   }
+  ops::rope(stream_, rope_, architecture().rope_style, positions_, query);
+  ops::rope(stream_, rope_, architecture().rope_style, positions_, key);
+  ops::store_kv(stream_, sequences_, key, value);
   timer.lap(Operation::rope_and_store);
-  for (const Piece& piece : pieces_)
-    ops::attention(stream_, cache_.view(piece.slot, static_cast<int>(layer)), piece.begin,
-                   query.row_range(piece.first_row, piece.rows()), attended.row_range(piece.first_row, piece.rows()));
+  ops::attention(stream_, sequences_, query, attended);
   timer.lap(Operation::attention);
   workspace_.activations.assign(stream_, attended, needs_blocks(w.attention_output));
   ops::linear(stream_, w.attention_output, workspace_.activations, workspace_.update.rows(piece_rows_));

@@ -17,6 +17,7 @@
 #include "model/shard.hpp"
 #include "model/weights.hpp"
 #include "model/workspace.hpp"
+#include "ops/attention.hpp"
 #include "ops/matrix_view.hpp"
 #include "ops/rope.hpp"
 
@@ -128,12 +129,14 @@ class Transformer final : public LanguageModel {
   KvCache cache_;
   ops::RopeTable rope_;
   Workspace workspace_;
-  std::vector<Piece> pieces_;             // of the chunk being computed
-  std::int64_t piece_rows_ = 0;           // of all of them
-  std::vector<Best> best_;                // [chunk_rows]
-  bool draws_;                            // tokens, by noise or with a penalty
-  bool tells_probabilities_;              // of the most likely ones
-  std::optional<LogitBuffers> choosing_;  // of a model that does either
+  std::vector<Piece> pieces_;                 // of the chunk being computed
+  std::int64_t piece_rows_ = 0;               // of all of them
+  std::vector<ops::SequenceRows> sequences_;  // the pieces in the layer being computed
+  std::vector<Position> positions_;           // of their rows
+  std::vector<Best> best_;                    // [chunk_rows]
+  bool draws_;                                // tokens, by noise or with a penalty
+  bool tells_probabilities_;                  // of the most likely ones
+  std::optional<LogitBuffers> choosing_;      // of a model that does either
   OperationTimes* times_ = nullptr;
 };
 

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "core/types.hpp"
 #include "device/device.hpp"
@@ -30,20 +31,28 @@ struct KvView {
   static constexpr Position round_up(Position positions) { return (positions + 15) / 16 * 16; }
 };
 
-/// Writes keys and values k, v [rows, kv_heads·head_dim] (keys already turned by rope) of the positions begin, begin+1,
-/// ….
-void store_kv(device::Stream& stream, const KvView& cache, Position begin, MatrixView<const float> k,
+/// The rows [first_row, first_row + rows) of a pass: those of one sequence, at the positions begin, begin+1, ….
+struct SequenceRows {
+  KvView cache;
+  Position begin = 0;
+  std::int64_t first_row = 0;
+  std::int64_t rows = 0;
+};
+
+/// Writes keys and values k, v [rows, kv_heads·head_dim] (keys already turned by rope) of the sequences' rows to their
+/// caches. Two of one cache meet at a multiple of 32 positions.
+void store_kv(device::Stream& stream, std::span<const SequenceRows> sequences, MatrixView<const float> k,
               MatrixView<const float> v);
 
-/// out = softmax(q·kᵀ/√head_dim)·v for every head; row r of q, out [rows, heads·head_dim] sees the positions
-/// ≤ begin + r, all of which are stored. heads is a multiple of kv_heads; the heads of a group share one kv head.
-/// Positions are taken in splits of 64 on an absolute grid and the splits combined in order, so a row's bits do not
-/// depend on the other rows, the threads or the instruction set.
-void attention(device::Stream& stream, const KvView& cache, Position begin, MatrixView<const float> q,
+/// out = softmax(q·kᵀ/√head_dim)·v for every head of the sequences' rows of q, out [rows, heads·head_dim]. A row sees
+/// its sequence up to its own position, all of which is stored. heads is a multiple of kv_heads; the heads of a group
+/// share one kv head. The caches are alike. Positions are taken in splits of 64 on an absolute grid and the splits
+/// combined in order, so a row's bits do not depend on the other rows, the threads or the instruction set.
+void attention(device::Stream& stream, std::span<const SequenceRows> sequences, MatrixView<const float> q,
                MatrixView<float> out);
 
-/// The most scratch memory of its stream that attention() takes on a cache like this one (its `data` may be null), with
-/// `heads` query heads and any number of rows.
+/// The most scratch memory of its stream that attention() takes on caches like this one (its `data` may be null), with
+/// `heads` query heads and any number of sequences and rows.
 std::size_t attention_scratch_bytes(const KvView& cache, std::int64_t heads);
 
 }  // namespace pipespec::ops

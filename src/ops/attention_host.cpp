@@ -6,6 +6,8 @@
 // clang-format on
 
 #include <algorithm>
+#include <array>
+#include <optional>
 
 #include "core/error.hpp"
 #include "ops/attention.hpp"
@@ -84,35 +86,101 @@ HWY_EXPORT(round_queries);
 HWY_EXPORT(attend_tile_items);
 HWY_EXPORT(combine_heads);
 
-void attention(device::Stream& stream, const KvView& cache, Position begin, MatrixView<const float> q,
-               MatrixView<float> out) {
-  const std::int64_t width = std::int64_t{cache.kv_heads} * cache.head_dim;
-  expect(q.cols % width == 0 && out.rows == q.rows && out.cols == q.cols, "queries have whole groups of heads");
-  expect(begin >= 0 && begin + q.rows <= cache.capacity, "the positions are in the cache");
-  const std::int64_t row_bytes = AttentionJob(cache, begin, q, out).row_bytes();
-  const std::int64_t rows_at_once = std::clamp(scratch_target / row_bytes, fewest_rows, most_rows);
-  for (std::int64_t first = 0; first < q.rows; first += rows_at_once) {
-    const std::int64_t rows = std::min(rows_at_once, q.rows - first);
-    AttentionJob job(cache, begin + static_cast<Position>(first), q.row_range(first, rows), out.row_range(first, rows));
-    job.scratch = stream.scratch(job.scratch_bytes()).data();
-    if (cache.type == KvType::int8) {
-      for_rows(stream, cache.kv_heads * job.query_groups, queries_of_tiles * cache.head_dim,
-               [&](std::int64_t group, std::int64_t end) {
-                 HWY_DYNAMIC_DISPATCH(round_queries)
-                 (job, group, end);
-               });
-      stream.pool().parallel_for(cache.kv_heads * job.splits * job.query_groups,
-                                 [&](std::int64_t item, std::int64_t end) {
-                                   HWY_DYNAMIC_DISPATCH(attend_tile_items)(job, item, end);
-                                 });
-    } else {
-      stream.pool().parallel_for(job.items(), [&](std::int64_t item, std::int64_t end) {
-        HWY_DYNAMIC_DISPATCH(attend_items)(job, item, end);
-      });
-    }
-    for_rows(stream, rows * job.heads(), job.splits * job.layout.value_width,
-             [&](std::int64_t head, std::int64_t end) { HWY_DYNAMIC_DISPATCH(combine_heads)(job, head, end); });
+namespace {
+
+/// Jobs that are done together, so that few rows of many sequences keep all threads busy. Allocates nothing.
+class JobGroup {
+  static constexpr std::size_t most = 32;
+
+  template <class Items>
+  std::int64_t items(const Items& of) const {
+    std::int64_t all = 0;
+    for (std::size_t j = 0; j < count_; ++j) all += of(*jobs_[j]);
+    return all;
   }
+
+  /// body(job, begin, end) for what a part [begin, end) of all items has of each job.
+  template <class Items, class Body>
+  auto parts(const Items& of, const Body& body) const {
+    return [this, of, body](std::int64_t begin, std::int64_t end) {
+      std::int64_t first = 0;  // of the job's items among all
+      for (std::size_t j = 0; j < count_ && first < end; ++j) {
+        const std::int64_t count = of(*jobs_[j]);
+        const std::int64_t from = std::max(begin - first, std::int64_t{0}), to = std::min(end - first, count);
+        if (from < to) body(*jobs_[j], from, to);
+        first += count;
+      }
+    };
+  }
+
+ public:
+  /// `limit`: of scratch memory, bytes; one job may take more.
+  JobGroup(device::Stream& stream, std::size_t limit) : stream_(stream), limit_(limit) {}
+
+  void add(const AttentionJob& job) {
+    const std::size_t bytes = (job.scratch_bytes() + 63) / 64 * 64;
+    if (count_ == most || (count_ > 0 && bytes_ + bytes > limit_)) run();
+    offsets_[count_] = bytes_;
+    jobs_[count_++] = job;
+    bytes_ += bytes;
+  }
+
+  void run() {
+    std::byte* scratch = stream_.scratch(bytes_).data();
+    for (std::size_t j = 0; j < count_; ++j) jobs_[j]->scratch = scratch + offsets_[j];
+    if (count_ == 0) return;
+    if (jobs_[0]->cache.type == KvType::int8) {
+      const auto groups = [](const AttentionJob& job) { return job.cache.kv_heads * job.query_groups; };
+      for_rows(stream_, items(groups), queries_of_tiles * jobs_[0]->cache.head_dim,
+               parts(groups, [](auto&&... part) { HWY_DYNAMIC_DISPATCH(round_queries)
+                                                  (part...); }));
+      const auto tiles = [](const AttentionJob& job) { return job.cache.kv_heads * job.splits * job.query_groups; };
+      stream_.pool().parallel_for(
+          items(tiles), parts(tiles, [](auto&&... part) { HWY_DYNAMIC_DISPATCH(attend_tile_items)
+                                                          (part...); }));
+    } else {
+      const auto blocks = [](const AttentionJob& job) { return job.items(); };
+      stream_.pool().parallel_for(items(blocks),
+                                  parts(blocks, [](auto&&... part) { HWY_DYNAMIC_DISPATCH(attend_items)
+                                                                     (part...); }));
+    }
+    const auto heads = [](const AttentionJob& job) { return job.q.rows * job.heads(); };
+    for_rows(stream_, items(heads), jobs_[0]->splits * jobs_[0]->layout.value_width,
+             parts(heads, [](auto&&... part) { HWY_DYNAMIC_DISPATCH(combine_heads)
+                                               (part...); }));
+    count_ = bytes_ = 0;
+  }
+
+ private:
+  device::Stream& stream_;
+  std::size_t limit_;
+  std::array<std::optional<AttentionJob>, most> jobs_;
+  std::array<std::size_t, most> offsets_{};  // in the scratch memory
+  std::size_t count_ = 0, bytes_ = 0;
+};
+
+}  // namespace
+
+void attention(device::Stream& stream, std::span<const SequenceRows> sequences, MatrixView<const float> q,
+               MatrixView<float> out) {
+  if (sequences.empty()) return;
+  const KvView& like = sequences.front().cache;
+  const std::int64_t width = std::int64_t{like.kv_heads} * like.head_dim;
+  expect(q.cols % width == 0 && out.rows == q.rows && out.cols == q.cols, "queries have whole groups of heads");
+  JobGroup group(stream, attention_scratch_bytes(like, q.cols / like.head_dim));
+  for (const auto& [cache, begin, first_row, all_rows] : sequences) {
+    expect(begin >= 0 && begin + all_rows <= cache.capacity, "the positions are in the cache");
+    const auto own_q = q.row_range(first_row, all_rows);
+    const auto own_out = out.row_range(first_row, all_rows);
+    const std::int64_t row_bytes = AttentionJob(cache, begin, own_q, own_out).row_bytes();
+    const std::int64_t rows_at_once = std::clamp(scratch_target / row_bytes, fewest_rows, most_rows);
+    for (std::int64_t first = 0; first < all_rows; first += rows_at_once) {
+      const std::int64_t rows = std::min(rows_at_once, all_rows - first);
+      group.add(AttentionJob(cache, begin + static_cast<Position>(first), own_q.row_range(first, rows),
+                             own_out.row_range(first, rows)));
+    }
+  }
+  group.run();
 }
 
 std::size_t attention_scratch_bytes(const KvView& cache, std::int64_t heads) {

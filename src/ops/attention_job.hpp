@@ -55,9 +55,7 @@ struct AttentionJob {
 
   std::int64_t items() const { return (q.rows + block_rows - 1) / block_rows * cache.kv_heads * splits; }
   /// Of what a row's heads find in all splits.
-  std::int64_t row_bytes() const {
-    return heads() * head_floats * std::int64_t{sizeof(float)};
-  }
+  std::int64_t row_bytes() const { return heads() * head_floats * std::int64_t{sizeof(float)}; }
   std::int64_t heads() const { return cache.kv_heads * group; }
   std::size_t scratch_bytes() const { return static_cast<std::size_t>(rounded_bytes + q.rows * row_bytes()); }
 
@@ -91,14 +89,14 @@ struct AttentionJob {
   MatrixView<const float> q;  ///< [rows, heads·head_dim]
   MatrixView<float> out;      ///< [rows, heads·head_dim]
   float scale;
-  std::int64_t group;            ///< query heads of a kv head
-  std::int64_t block_rows;       ///< rows whose queries read keys together
-  std::int64_t splits;           ///< of the last row
-  std::int64_t split_lanes;      ///< splits, filled up to 16s
-  std::int64_t head_floats;      ///< of the results of one head of a row
-  std::int64_t query_groups;     ///< of queries_of_tiles, for each kv head
-  std::int64_t rounded_blocks;   ///< of a query
-  std::int64_t rounded_bytes;    ///< of all rounded queries
+  std::int64_t group;           ///< query heads of a kv head
+  std::int64_t block_rows;      ///< rows whose queries read keys together
+  std::int64_t splits;          ///< of the last row
+  std::int64_t split_lanes;     ///< splits, filled up to 16s
+  std::int64_t head_floats;     ///< of the results of one head of a row
+  std::int64_t query_groups;    ///< of queries_of_tiles, for each kv head
+  std::int64_t rounded_blocks;  ///< of a query
+  std::int64_t rounded_bytes;   ///< of all rounded queries
   /// The rounded queries, then results: of every [row, head] the values [splits, value_width], the largest
   /// [split_lanes] and the sums [split_lanes].
   std::byte* scratch = nullptr;

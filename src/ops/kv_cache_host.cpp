@@ -114,18 +114,31 @@ std::int64_t KvView::bytes(KvType type, int kv_heads, int head_dim, Position cap
   return (size + 63) / 64 * 64;
 }
 
-void store_kv(device::Stream& stream, const KvView& cache, Position begin, MatrixView<const float> k,
+void store_kv(device::Stream& stream, std::span<const SequenceRows> sequences, MatrixView<const float> k,
               MatrixView<const float> v) {
-  const std::int64_t width = std::int64_t{cache.kv_heads} * cache.head_dim;
-  expect(k.cols == width && v.cols == width && k.rows == v.rows, "keys and values have the cache's heads");
-  expect(cache.capacity % 16 == 0 && begin >= 0 && begin + k.rows <= cache.capacity, "the positions are in the cache");
   // Positions that share cache lines are one thread's.
   constexpr std::int64_t together = 32;
-  const std::int64_t offset = begin % together, blocks = (offset + k.rows + together - 1) / together;
-  for_rows(stream, blocks, together * 2 * width, [&](std::int64_t first, std::int64_t last) {
-    HWY_DYNAMIC_DISPATCH(store_rows)
-    (cache, begin, k, v, std::max(first * together - offset, std::int64_t{0}),
-     std::min(last * together - offset, k.rows));
+  const auto offset = [](const SequenceRows& rows) { return rows.begin % together; };
+  const auto blocks = [&](const SequenceRows& rows) { return (offset(rows) + rows.rows + together - 1) / together; };
+  std::int64_t all = 0;
+  for (const SequenceRows& sequence : sequences) {
+    const KvView& cache = sequence.cache;
+    const std::int64_t width = std::int64_t{cache.kv_heads} * cache.head_dim;
+    expect(k.cols == width && v.cols == width && k.rows == v.rows, "keys and values have the cache's heads");
+    expect(cache.capacity % 16 == 0 && sequence.begin >= 0 && sequence.begin + sequence.rows <= cache.capacity,
+           "the positions are in the cache");
+    all += blocks(sequence);
+  }
+  for_rows(stream, all, together * 2 * k.cols, [&](std::int64_t begin, std::int64_t end) {
+    std::int64_t before = 0;  // blocks of the sequences before
+    for (const SequenceRows& sequence : sequences) {
+      const std::int64_t from = std::max((begin - before) * together - offset(sequence), std::int64_t{0});
+      const std::int64_t to = std::min((end - before) * together - offset(sequence), sequence.rows);
+      if (from < to) HWY_DYNAMIC_DISPATCH(store_rows)
+      (sequence.cache, sequence.begin, k.row_range(sequence.first_row, sequence.rows),
+       v.row_range(sequence.first_row, sequence.rows), from, to);
+      before += blocks(sequence);
+    }
   });
 }
 

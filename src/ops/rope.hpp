@@ -41,7 +41,8 @@ class RopeTable {
   device::Buffer<float> cosines_, sines_;  // [context, head_dim/2]
 };
 
-/// Turns every head of row r of x [rows, heads·head_dim] to position begin + r, in place.
-void rope(device::Stream& stream, const RopeTable& table, RopeStyle style, Position begin, MatrixView<float> x);
+/// Turns every head of row r of x [rows, heads·head_dim] to positions[r], in place.
+void rope(device::Stream& stream, const RopeTable& table, RopeStyle style, std::span<const Position> positions,
+          MatrixView<float> x);
 
 }  // namespace pipespec::ops

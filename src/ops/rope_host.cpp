@@ -76,13 +76,16 @@ RopeTable::RopeTable(Position context, int head_dim, float base, std::span<const
   }
 }
 
-void rope(device::Stream& stream, const RopeTable& table, RopeStyle style, Position begin, MatrixView<float> x) {
+void rope(device::Stream& stream, const RopeTable& table, RopeStyle style, std::span<const Position> positions,
+          MatrixView<float> x) {
   const std::int64_t head_dim = table.head_dim(), pairs = head_dim / 2;
   expect(x.cols % head_dim == 0, "rows hold whole heads");
-  expect(begin >= 0 && begin + x.rows <= table.context(), "positions are within the context");
+  expect(static_cast<std::int64_t>(positions.size()) == x.rows, "every row has a position");
+  for (const Position position : positions)
+    expect(position >= 0 && position < table.context(), "positions are within the context");
   for_rows(stream, x.rows, x.cols, [&](std::int64_t first, std::int64_t last) {
     for (std::int64_t r = first; r < last; ++r) {
-      const auto position = static_cast<Position>(begin + r);
+      const Position position = positions[static_cast<std::size_t>(r)];
       for (float* head = x.row(r); head < x.row(r) + x.cols; head += head_dim)
         HWY_DYNAMIC_DISPATCH(turn)(table.cosines(position), table.sines(position), pairs, style, head);
     }

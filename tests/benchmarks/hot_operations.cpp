@@ -67,7 +67,8 @@ Operation attention(ops::KvType type, std::int64_t rows) {
     auto* aligned = storage.data() + (64 - reinterpret_cast<std::uintptr_t>(storage.data()) % 64) % 64;
     const ops::KvView cache{aligned, type, kv_heads, head_dim, capacity};
     Rows q(rows, width), out(rows, width);
-    count([&] { ops::attention(stream, cache, context, q.view, out.view); });
+    const std::array sequence{ops::SequenceRows{cache, context, 0, rows}};
+    count([&] { ops::attention(stream, sequence, q.view, out.view); });
   };
 }
 

@@ -57,9 +57,9 @@ void expect_close(const Shape& s, KvType type, double tolerance) {
   const Matrix k = random_matrix(positions, s.kv_heads * s.head_dim, 2);
   const Matrix v = random_matrix(positions, s.kv_heads * s.head_dim, 3);
   Cache cache(type, s, positions);
-  store_kv(stream, cache.view, 0, k.view(), v.view());
+  store_kv(stream, one_sequence(cache.view, 0, k.rows), k.view(), v.view());
   Matrix out(s.rows, s.heads * s.head_dim);
-  attention(stream, cache.view, s.begin, q.view(), out.view());
+  attention(stream, one_sequence(cache.view, s.begin, s.rows), q.view(), out.view());
   for (std::int64_t r = 0; r < s.rows; ++r)
     for (std::int64_t head = 0; head < s.heads; ++head) {
       const auto expected = expected_head(s, q, k, v, r, head);
@@ -97,8 +97,8 @@ TEST(Attention, LargeScoresDoNotOverflow) {
     k.at(p, 0) = static_cast<float>(p) * 10;  // the last position has all the weight
   }
   Cache cache(KvType::f32, s, 200);
-  store_kv(stream, cache.view, 0, k.view(), v.view());
-  attention(stream, cache.view, 0, q.view(), out.view());
+  store_kv(stream, one_sequence(cache.view, 0, k.rows), k.view(), v.view());
+  attention(stream, one_sequence(cache.view, 0, q.rows), q.view(), out.view());
   for (std::size_t i = 0; i < out.values.size(); ++i) ASSERT_NEAR(out.values[i], v.values[i], 1e-6);
 }
 
@@ -108,8 +108,8 @@ TEST(StoreKv, ValuesBeyondTheRangeOfHalvesAreHeldAtItsEnd) {
   v.at(0, 0) = 1e6f;
   v.at(0, 1) = -1e6f;
   Cache cache(KvType::f16, s, 1);
-  store_kv(stream, cache.view, 0, k.view(), v.view());
-  attention(stream, cache.view, 0, q.view(), out.view());
+  store_kv(stream, one_sequence(cache.view, 0, k.rows), k.view(), v.view());
+  attention(stream, one_sequence(cache.view, 0, q.rows), q.view(), out.view());
   EXPECT_EQ(out.at(0, 0), 65504.0f);
   EXPECT_EQ(out.at(0, 1), -65504.0f);
 }
@@ -118,7 +118,7 @@ TEST(StoreKv, PositionsBeyondTheCapacityBreakTheContract) {
   const Shape s{1, 1, 8, 0, 1};
   Cache cache(KvType::f32, s, 16);
   const Matrix k(2, 8), v(2, 8);
-  EXPECT_THROW(store_kv(stream, cache.view, 15, k.view(), v.view()), ContractError);
+  EXPECT_THROW(store_kv(stream, one_sequence(cache.view, 15, 2), k.view(), v.view()), ContractError);
 }
 
 TEST(AttentionScratch, IsWhatWasToldWhateverTheRows) {
@@ -132,8 +132,8 @@ TEST(AttentionScratch, IsWhatWasToldWhateverTheRows) {
       Matrix out(rows, s.heads * s.head_dim);
       device::Stream own(device::Device::host(), 2);
       const std::byte* scratch = own.scratch(attention_scratch_bytes(cache.view, s.heads)).data();
-      store_kv(own, cache.view, 0, k.view(), k.view());
-      attention(own, cache.view, s.begin, q.view(), out.view());
+      store_kv(own, one_sequence(cache.view, 0, context), k.view(), k.view());
+      attention(own, one_sequence(cache.view, s.begin, rows), q.view(), out.view());
       EXPECT_EQ(own.scratch(1).data(), scratch) << "it has not grown";
     }
 }

@@ -2,15 +2,18 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <iterator>
+#include <numeric>
 #include <random>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "ops/attention.hpp"
 #include "ops/dequantize.hpp"
 #include "ops/half.hpp"
 #include "ops/matrix_view.hpp"
@@ -30,6 +33,18 @@ inline std::vector<WeightType> types_with_kernel() {
   std::vector<WeightType> types;
   std::ranges::copy_if(all_weight_types, std::back_inserter(types), has_kernel);
   return types;
+}
+
+/// All rows of a pass are one sequence's.
+inline std::array<SequenceRows, 1> one_sequence(const KvView& cache, Position begin, std::int64_t rows) {
+  return {SequenceRows{cache, begin, 0, rows}};
+}
+
+/// The positions begin, begin+1, ….
+inline std::vector<Position> positions_from(Position begin, std::int64_t rows) {
+  std::vector<Position> positions(static_cast<std::size_t>(rows));
+  std::iota(positions.begin(), positions.end(), begin);
+  return positions;
 }
 
 /// `inputs`, a multiple of 32 that fits most types, rounded up to whole blocks of this one.

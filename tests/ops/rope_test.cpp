@@ -28,7 +28,7 @@ TEST_P(RopeOfHead, InterleavedTurnsNeighbours) {
   const RopeTable table(64, head_dim, 10000.0f);
   const Matrix before = random_matrix(3, 2 * head_dim, 1);
   Matrix after = before;
-  rope(stream, table, RopeStyle::interleaved, 20, after.view());
+  rope(stream, table, RopeStyle::interleaved, positions_from(20, 3), after.view());
   for (std::int64_t r = 0; r < 3; ++r)
     for (std::int64_t head = 0; head < 2; ++head)
       for (std::int64_t i = 0; i < head_dim / 2; ++i)
@@ -41,7 +41,7 @@ TEST_P(RopeOfHead, HalfTurnsElementsHalfAHeadApart) {
   const RopeTable table(64, head_dim, 500000.0f);
   const Matrix before = random_matrix(3, 2 * head_dim, 1);
   Matrix after = before;
-  rope(stream, table, RopeStyle::half, 5, after.view());
+  rope(stream, table, RopeStyle::half, positions_from(5, 3), after.view());
   for (std::int64_t r = 0; r < 3; ++r)
     for (std::int64_t head = 0; head < 2; ++head)
       for (std::int64_t i = 0; i < head_dim / 2; ++i)
@@ -66,14 +66,14 @@ TEST(Rope, PositionZeroChangesNothing) {
   const RopeTable table(4, 16, 10000.0f);
   const Matrix before = random_matrix(1, 16, 1);
   Matrix after = before;
-  rope(stream, table, RopeStyle::half, 0, after.view());
+  rope(stream, table, RopeStyle::half, positions_from(0, 1), after.view());
   EXPECT_EQ(after.values, before.values);
 }
 
 TEST(Rope, PositionsBeyondTheContextBreakTheContract) {
   const RopeTable table(4, 8, 10000.0f);
   Matrix x(2, 8);
-  EXPECT_THROW(rope(stream, table, RopeStyle::half, 3, x.view()), ContractError);
+  EXPECT_THROW(rope(stream, table, RopeStyle::half, positions_from(3, 2), x.view()), ContractError);
 }
 
 }  // namespace

@@ -104,11 +104,48 @@ TEST_P(AttentionRows, HaveTheSameBitsInAnyCompany) {
     const auto begin = static_cast<Position>(before + first);
     // What lies behind the rows of this pass was never stored, or was rolled back.
     std::fill(memory.span().begin(), memory.span().end(), std::byte{0xFF});
-    store_kv(stream, cache, 0, rows_of(k, 0, begin + rows), rows_of(v, 0, begin + rows));
+    store_kv(stream, one_sequence(cache, 0, begin + rows), rows_of(k, 0, begin + rows), rows_of(v, 0, begin + rows));
     Matrix out(rows, heads * head_dim);
-    attention(stream, cache, begin, rows_of(q, first, rows), out.view());
+    attention(stream, one_sequence(cache, begin, rows), rows_of(q, first, rows), out.view());
     return out;
   });
+}
+
+TEST_P(AttentionRows, HaveTheSameBitsBesideOtherSequences) {
+  constexpr int heads = 6, kv_heads = 2, head_dim = 24;
+  constexpr int sequences = 40;  // more than are done together
+  constexpr Position capacity = 256;
+  const auto bytes = static_cast<std::size_t>(KvView::bytes(GetParam(), kv_heads, head_dim, capacity));
+  device::Buffer<std::byte> memory(sequences * bytes);
+  std::vector<SequenceRows> all;
+  std::int64_t rows = 0;
+  for (int s = 0; s < sequences; ++s) {
+    const Position begin = s * 37 % 200;  // contexts of all lengths
+    const std::int64_t count = 1 + s % 3;
+    all.push_back({{memory.data() + s * bytes, GetParam(), kv_heads, head_dim, capacity}, begin, rows, count});
+    rows += count;
+  }
+  const Matrix k = random_matrix(capacity, kv_heads * head_dim, 1), v = random_matrix(capacity, kv_heads * head_dim, 2);
+  const Matrix new_k = random_matrix(rows, kv_heads * head_dim, 3), new_v = random_matrix(rows, kv_heads * head_dim, 4);
+  const Matrix q = random_matrix(rows, heads * head_dim, 5);
+  for (const int threads : {1, 2}) {
+    device::Stream stream(device::Device::host(), threads);
+    for (const SequenceRows& s : all) {
+      const auto past = one_sequence(s.cache, 0, s.begin);
+      store_kv(stream, past, rows_of(k, 0, s.begin), rows_of(v, 0, s.begin));
+    }
+    Matrix together(rows, q.cols);
+    store_kv(stream, all, new_k.view(), new_v.view());
+    attention(stream, all, q.view(), together.view());
+    for (const SequenceRows& s : all) {
+      Matrix alone(s.rows, q.cols);
+      const auto one = one_sequence(s.cache, s.begin, s.rows);
+      store_kv(stream, one, rows_of(new_k, s.first_row, s.rows), rows_of(new_v, s.first_row, s.rows));
+      attention(stream, one, rows_of(q, s.first_row, s.rows), alone.view());
+      const float* first = together.values.data() + s.first_row * q.cols;
+      EXPECT_TRUE(std::equal(alone.values.begin(), alone.values.end(), first)) << "rows from " << s.first_row;
+    }
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Types, AttentionRows, ::testing::Values(KvType::f32, KvType::f16, KvType::int8),
@@ -124,7 +161,7 @@ TEST(RopeRows, HaveTheSameBitsInAnyCompany) {
     expect_row_invariant([&](device::Stream& stream, std::int64_t first, std::int64_t rows) {
       Matrix y(rows, x.cols);
       std::copy_n(x.view().row(first), rows * x.cols, y.values.begin());
-      rope(stream, table, style, static_cast<Position>(first), y.view());
+      rope(stream, table, style, positions_from(static_cast<Position>(first), rows), y.view());
       return y;
     });
   }
