@@ -19,6 +19,7 @@ constexpr double weight_of_line = 2;   ///< in passes of a number of rows
 }  // namespace
 
 void PassTimes::observe(int rows, double seconds) {
+  if (is_long(rows)) return a_row_.observe(seconds / rows);
   if (by_rows_.empty()) by_rows_.assign(bins, RunningMean(pass_memory));
   if (weight_ > least_weight) seconds = std::min(seconds, outlier * this->seconds(rows));
   weight_ = pass_memory * weight_ + 1;
@@ -40,10 +41,12 @@ double PassTimes::line(int rows) const {
 }
 
 double PassTimes::seconds(int rows) const {
-  if (weight_ == 0) return 0;
+  if (weight_ == 0 || (is_long(rows) && a_row_.weight() > 0)) return rows * a_row_.mean();
   const double expected = std::max(line(rows), 0.0);
-  return rows < bins ? by_rows_[rows].value(expected, weight_of_line) : expected;
+  return is_long(rows) ? expected : by_rows_[rows].value(expected, weight_of_line);
 }
+
+PassTimes::PassTimes() : a_row_(pass_memory) {}
 
 // ----------------------------------------------------------------------------------------------- AcceptanceChance
 

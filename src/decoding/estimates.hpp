@@ -36,9 +36,14 @@ class RunningMean {
 /// Seconds of a forward pass by its rows. A line through all passes, least squares, and around it, where a number of
 /// rows has been seen lately, the mean of its own passes: kernels work on tiles of rows, so the true curve has steps.
 /// Until passes of different lengths tell what a row costs, a guess stands in, which makes the planner try such passes.
+/// Passes of very many rows, as prompts make them, have a mean time for each row instead: they compute, where those of
+/// few rows wait for the memory.
 class PassTimes {
  public:
+  PassTimes();
   void observe(int rows, double seconds);
+
+  static bool is_long(int rows) { return rows >= bins; }
 
   /// 0 before the first observation.
   double seconds(int rows) const;
@@ -51,6 +56,7 @@ class PassTimes {
   double weight_ = 0, rows_ = 0, seconds_ = 0;     // means
   double rows_squared_ = 0, rows_by_seconds_ = 0;  // means of products
   std::vector<RunningMean> by_rows_;
+  RunningMean a_row_;  // of passes of more rows
 };
 
 /// How a sequence's drafts have fared lately: n > 0, the last n were accepted; -n, the last n were rejected.

@@ -138,12 +138,16 @@ std::vector<double> StepPlanner::worths(const Candidate& candidate, int drafts) 
   return worths;
 }
 
-/// Tokens per second; no less than steps without drafts would give.
+/// Tokens per second; no less than steps without drafts, and without prompts, would give.
 double StepPlanner::rate(std::span<const Candidate> candidates) const {
-  const double alone = times_.seconds(rows_of(candidates));
-  if (alone == 0) return 0;
   double worth = 0;
-  for (const Candidate& candidate : candidates) worth += worths(candidate, 0).front();
+  int rows = 0;
+  for (const Candidate& candidate : candidates) {
+    worth += worths(candidate, 0).front();
+    rows += candidate.is_prefill ? 1 : candidate.rows;
+  }
+  const double alone = times_.seconds(rows);
+  if (alone == 0) return 0;
   const double least = worth / alone;
   return seconds_.mean() == 0 ? least : std::max(least, tokens_.mean() / seconds_.mean());
 }
@@ -277,7 +281,7 @@ void StepPlanner::passed(std::span<const Work> work, double begin, double end) {
   const bool has_prompt = has_rows_of_a_prompt(work);
   last_end_ = end;
   seconds_of_last_ = has_prompt ? 0 : since_last;
-  if (!has_prompt) times_.observe(rows_of(work), end - begin);
+  if (!has_prompt || PassTimes::is_long(rows_of(work))) times_.observe(rows_of(work), end - begin);
 }
 
 double StepPlanner::seconds_of(std::span<const Work> work) const {

@@ -361,6 +361,16 @@ TEST(PassTimes, KnowTheStepsOfTheTrueCurve) {
   for (int rows = 1; rows <= 8; ++rows) EXPECT_NEAR(times.seconds(rows), curve(rows), 0.5) << rows;
 }
 
+TEST(PassTimes, LongPassesSayNothingOfShortOnes) {
+  PassTimes times;
+  for (int i = 0; i < 100; ++i) {
+    times.observe(1 + i % 4, 10 + 0.1 * (i % 4));
+    times.observe(128, 128);
+  }
+  EXPECT_NEAR(times.seconds(120) - times.seconds(110), 10, 0.1);
+  EXPECT_NEAR(times.seconds(6), 10.5, 0.5);
+}
+
 TEST(PassTimes, APassThatWasDisturbedCountsLittle) {
   PassTimes times;
   for (int i = 0; i < 100; ++i) times.observe(1 + i % 4, 10);
