@@ -8,10 +8,10 @@
 
 namespace pipespec::decoding {
 
-/// What speaks for a token, told with it: a level, in the measure of the stage that chose it, and whether the stage
-/// below had offered the same. The numbers are names, no chances: what each is worth, the stage above learns
-/// (AcceptanceChance), so stages need not agree on a measure. It decides what is tried, never what is right: the target
-/// checks all the same.
+/// What speaks for a token, told with it: a level, in the measure of the stage that chose it, and whose choice it is,
+/// this stage's alone, that of the stage below as well, or that of the stage below alone. The numbers are names, no
+/// chances: what each is worth, the stage above learns (AcceptanceChance), so stages need not agree on a measure. It
+/// decides what is tried, never what is right: the target checks all the same.
 class Confidence {
  public:
   static constexpr std::uint8_t levels = 11;  ///< 0: not known

@@ -15,6 +15,8 @@ constexpr double least_weight = 8;     ///< of observations that can tell
 constexpr double first_slope = 0.05;   ///< a row more, in passes of one row
 constexpr double weight_of_slope = 1;  ///< as that of a pass that is one row off the mean
 constexpr double weight_of_line = 2;   ///< in passes of a number of rows
+constexpr int rows_of_least_pass =
+    8;  ///< a pass of fewer takes as long, it is assumed as long as only prompts are known
 
 }  // namespace
 
@@ -41,7 +43,8 @@ double PassTimes::line(int rows) const {
 }
 
 double PassTimes::seconds(int rows) const {
-  if (weight_ == 0 || (is_long(rows) && a_row_.weight() > 0)) return rows * a_row_.mean();
+  if (weight_ == 0) return std::max(rows, rows_of_least_pass) * a_row_.mean();
+  if (is_long(rows) && a_row_.weight() > 0) return std::max(rows * a_row_.mean(), this->seconds(bins - 1));
   const double expected = std::max(line(rows), 0.0);
   return is_long(rows) ? expected : by_rows_[rows].value(expected, weight_of_line);
 }

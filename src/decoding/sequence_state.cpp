@@ -170,6 +170,9 @@ StepResult SequenceState::complete(const Pass& pass, std::span<const Token> outp
   Position kept = kept_rows(pass);
   const Position first_output = rows - pass.outputs;
   const bool is_known = pass.begin + kept == length() && kept > first_output;  // the token after the view
+  for (Position row = first_output; row < kept && pass.begin + row + 1 < length(); ++row) {
+    verdicts_.compare(pass.begin + row + 1, outputs[row - first_output]);  // with a draft that was passed on meanwhile
+  }
   std::vector<Confidence> of_appended;
   StepResult result;
   result.void_ = pass.outputs > 0 && !is_known;
@@ -183,9 +186,6 @@ StepResult SequenceState::complete(const Pass& pass, std::span<const Token> outp
       of_appended.push_back(chosen.confidence);
       if (kept == rows || pass.tokens[kept] != result.appended.back()) break;
     }
-  }
-  for (Position row = first_output; !is_known && row < kept; ++row) {
-    verdicts_.compare(pass.begin + row + 1, outputs[row - first_output]);  // with a draft that was passed on meanwhile
   }
   result.accepted = std::max(0, kept - (rows - pass.drafts));
   result.wasted = rows - kept;

@@ -98,7 +98,8 @@ StepPlan StepPlanner::step(std::span<const Candidate> candidates, std::span<cons
 
 /// Adaptive: whether what comes next has next to no chance to be reached.
 bool StepPlanner::is_in_vain(const Candidate& candidate) const {
-  return policy_.kind == StepPolicy::Kind::adaptive && chance_to_be_reached(candidate).value < least_chance;
+  if (policy_.kind != StepPolicy::Kind::adaptive || candidate.is_prefill) return false;  // a prompt is never in vain
+  return chance_to_be_reached(candidate).value < least_chance;
 }
 
 /// That the stage above takes all that it does not have yet, and so comes to what is next; and the streak then.
@@ -127,10 +128,9 @@ std::vector<double> StepPlanner::worths(const Candidate& candidate, int drafts) 
   std::vector<double> worths{reach.value};
   double chance = 1;
   for (std::size_t i = 0; i < static_cast<std::size_t>(drafts); ++i, streak = streak.after(true)) {
-    const Confidence confidence = confidence_at(candidate.of_drafts, i);
-    chance *= accepts_below_.of_draft_behind(streak, confidence);
-    if (!is_target_) {
-      reach.value *= accepts_own_.of_draft_behind(reach.streak, confidence.when_kept());
+    chance *= accepts_below_.of_draft_behind(streak, confidence_at(candidate.of_drafts, i));
+    if (!is_target_) {  // how sure the stage will be of the token is not known yet
+      reach.value *= accepts_own_.of_draft_behind(reach.streak, Confidence());
       reach.streak = reach.streak.after(true);
     }
     worths.push_back(chance * reach.value);

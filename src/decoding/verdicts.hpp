@@ -15,7 +15,7 @@
 namespace pipespec::decoding {
 
 /// A stage remembers the drafts that it met, and its own tokens beside them where it has computed these; once the
-/// target's token is known, each was right or wrong. All are judged, whichever the stage went on with, so nothing need
+/// target's token is known, each was right or wrong. Both are judged, whichever the stage went on with, so nothing need
 /// be tried out. Two questions are answered from it.
 ///
 /// Where a draft and the own token differ, which of them to keep: how often the draft is right then depends on how many

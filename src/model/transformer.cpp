@@ -310,7 +310,8 @@ void Transformer::choose(MatrixView<const float> outputs, std::span<Token> next,
 /// Gathers row by row, as the parts of a row lie next to one another only there. `own` has room for this rank's.
 void Transformer::write_logits(MatrixView<const float> outputs, RowBuffer& own, MatrixView<float> out) {
   workspace_.activations.assign(stream_, outputs, needs_blocks(weights_.head));
-  if (!group_) return ops::linear(stream_, weights_.head, workspace_.activations, out);
+  const bool has_all = shard_.outputs.size() == output_count_;
+  if (has_all) return ops::linear(stream_, weights_.head, workspace_.activations, out);
   const MatrixView<float> part = own.rows(outputs.rows);
   ops::linear(stream_, weights_.head, workspace_.activations, part);
   for (std::int64_t r = 0; r < outputs.rows; ++r)

@@ -99,6 +99,12 @@ class JobGroup {
     return all;
   }
 
+  std::int64_t most_splits() const {
+    std::int64_t most_of_all = 0;
+    for (std::size_t j = 0; j < count_; ++j) most_of_all = std::max(most_of_all, jobs_[j]->splits);
+    return most_of_all;
+  }
+
   /// body(job, begin, end) for what a part [begin, end) of all items has of each job.
   template <class Items, class Body>
   auto parts(const Items& of, const Body& body) const {
@@ -131,23 +137,27 @@ class JobGroup {
     if (count_ == 0) return;
     if (jobs_[0]->cache.type == KvType::int8) {
       const auto groups = [](const AttentionJob& job) { return job.cache.kv_heads * job.query_groups; };
-      for_rows(stream_, items(groups), queries_of_tiles * jobs_[0]->cache.head_dim,
-               parts(groups, [](auto&&... part) { HWY_DYNAMIC_DISPATCH(round_queries)
-                                                  (part...); }));
+      for_rows(stream_, items(groups), queries_of_tiles * jobs_[0]->cache.head_dim, parts(groups, [](auto&&... part) {
+                 HWY_DYNAMIC_DISPATCH(round_queries)
+                 (part...);
+               }));
       const auto tiles = [](const AttentionJob& job) { return job.cache.kv_heads * job.splits * job.query_groups; };
-      stream_.pool().parallel_for(
-          items(tiles), parts(tiles, [](auto&&... part) { HWY_DYNAMIC_DISPATCH(attend_tile_items)
-                                                          (part...); }));
+      stream_.pool().parallel_for(items(tiles), parts(tiles, [](auto&&... part) {
+                                    HWY_DYNAMIC_DISPATCH(attend_tile_items)
+                                    (part...);
+                                  }));
     } else {
       const auto blocks = [](const AttentionJob& job) { return job.items(); };
-      stream_.pool().parallel_for(items(blocks),
-                                  parts(blocks, [](auto&&... part) { HWY_DYNAMIC_DISPATCH(attend_items)
-                                                                     (part...); }));
+      stream_.pool().parallel_for(items(blocks), parts(blocks, [](auto&&... part) {
+                                    HWY_DYNAMIC_DISPATCH(attend_items)
+                                    (part...);
+                                  }));
     }
     const auto heads = [](const AttentionJob& job) { return job.q.rows * job.heads(); };
-    for_rows(stream_, items(heads), jobs_[0]->splits * jobs_[0]->layout.value_width,
-             parts(heads, [](auto&&... part) { HWY_DYNAMIC_DISPATCH(combine_heads)
-                                               (part...); }));
+    for_rows(stream_, items(heads), most_splits() * jobs_[0]->layout.value_width, parts(heads, [](auto&&... part) {
+               HWY_DYNAMIC_DISPATCH(combine_heads)
+               (part...);
+             }));
     count_ = bytes_ = 0;
   }
 

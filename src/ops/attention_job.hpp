@@ -33,7 +33,8 @@ struct SplitResult {
   float* sum;      ///< Σ e^(score − largest)
 };
 
-/// The work of a call: first every (block of rows, kv head, split), then the splits of every row put together.
+/// The work of some rows of one sequence: first every (block of rows, kv head, split), then the splits of every row put
+/// together.
 struct AttentionJob {
   AttentionJob(const KvView& kv, Position first_position, MatrixView<const float> queries, MatrixView<float> outputs)
       : cache(kv),

@@ -238,11 +238,13 @@ TEST(AnAdaptiveStage, LearnsFromItsOwnTokenEvenIfTheDraftWasPassedOnMeanwhile) {
     decide(state, 5);
   }
   EXPECT_TRUE(is_passed_on_during_a_pass());
-  for (int i = 0; i < 100; ++i) {  // now the own token is right: a stage that forgot it would not learn how good it is
+  for (int i = 0; i < 20;
+       ++i) {  // now the own token is right: what the draft alone tells would take three times as long
     decide(state, 9);
     is_passed_on_during_a_pass();
   }
-  EXPECT_GT(state.verdicts().own_is_right({}), 0.9);
+  decide(state, 9);
+  EXPECT_FALSE(is_passed_on_during_a_pass());
 }
 
 TEST(AnAdaptiveStage, JudgesNothingBehindATextThatTheTargetHasNotConfirmed) {

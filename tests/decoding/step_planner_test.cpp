@@ -295,10 +295,12 @@ struct Drafter {
 
   explicit Drafter(StepPolicy policy) : planner(policy, *options) { options->stages = 2; }
 
+  Confidence confidence = {};  // of its tokens
+
   void draft() {
     const auto work = state.next_work();
     ASSERT_TRUE(work);
-    state.complete(std::get<Pass>(*work), std::vector<Token>{7});
+    state.complete(std::get<Pass>(*work), std::vector<Token>{7}, {&confidence, 1});
   }
 
   void correct(int accepted) {
@@ -325,6 +327,35 @@ TEST(Adaptive, StopsGuessingWhatIsAlmostCertainlyVoid) {
     drafter.correct(0);
   }
   EXPECT_LE(drafter.depth(), 2);
+}
+
+TEST(Adaptive, GoesOnGuessingAsLongAsItIsSure) {
+  const Confidence sure = Confidence::of_probability(0.95f), unsure = Confidence::of_probability(0.15f);
+  Drafter drafter({Kind::adaptive});
+  for (int i = 0; i < 30; ++i) {
+    drafter.confidence = sure;
+    drafter.correct(std::min(drafter.depth() - 1, 9));  // nine of ten are right
+    drafter.confidence = unsure;
+    drafter.depth();
+    drafter.correct(0);
+  }
+  drafter.confidence = sure;
+  EXPECT_GT(drafter.depth(), 10);
+  drafter.correct(0);
+  drafter.confidence = unsure;
+  EXPECT_LE(drafter.depth(), 3);
+}
+
+TEST(Adaptive, ComputesAPromptHoweverFarAheadTheTextBehindItIs) {
+  Drafter drafter({Kind::adaptive});
+  for (int i = 0; i < 50; ++i) {
+    drafter.depth();
+    drafter.correct(0);
+  }
+  Candidate prompt{.sequence = {1}, .rows = 100, .is_prefill = true, .ahead = 15};
+  EXPECT_EQ(drafter.planner.plan(std::vector{prompt}, 0).choices.size(), 1u);
+  prompt.is_prefill = false;
+  EXPECT_TRUE(drafter.planner.plan(std::vector{prompt}, 0).choices.empty());
 }
 
 TEST(Adaptive, DraftsFarAheadWhereItIsBelieved) {

@@ -4,6 +4,8 @@
 #include <atomic>
 #include <cstdlib>
 #include <new>
+#include <string>
+#include <tuple>
 
 #include "model/model_fixture.hpp"
 
@@ -46,18 +48,23 @@ void operator delete[](void* memory, std::size_t) noexcept {
 namespace pipespec::model {
 namespace {
 
-class Allocation : public ::testing::TestWithParam<Sampling> {};
+class Allocation : public ::testing::TestWithParam<std::tuple<Sampling, bool>> {};
 
 TEST_P(Allocation, APassAllocatesNothing) {
   const testing::TinyModel shape{.type = io::GgmlType::q4_1};
   Transformer transformer(testing::open(testing::make_tiny_gguf(shape)),
-                          {.slots = 2, .threads = 2, .sampling = GetParam()});
+                          {.slots = 2,
+                           .threads = 2,
+                           .sampling = std::get<Sampling>(GetParam()),
+                           .tells_probabilities = std::get<bool>(GetParam())});
   const auto text = testing::random_text(150, shape.vocabulary);
   std::vector<Token> next(12);
+  std::vector<float> probabilities(12);
   int asked = 0;
   const auto pass = [&] {
     const Segment segments[] = {{0, 0, text, 4}, {1, 0, std::span(text).first(8), 8}};
-    transformer.forward(segments, next, [&asked] { return ++asked > 0; });
+    transformer.forward(
+        segments, next, [&asked] { return ++asked > 0; }, probabilities);
     transformer.truncate(0, 0);
     transformer.truncate(1, 0);
   };
@@ -68,13 +75,18 @@ TEST_P(Allocation, APassAllocatesNothing) {
   EXPECT_GT(asked, 0);
 }
 
+std::string name_of(const Sampling& sampling) {
+  return sampling.is_greedy() ? "Greedy" : sampling.is_penalised() ? "Penalised" : "Drawn";
+}
+
 INSTANTIATE_TEST_SUITE_P(Samplings, Allocation,
-                         ::testing::Values(Sampling{}, Sampling{.temperature = 1, .top_k = 20, .top_p = 0.9},
-                                           Sampling{.repetition_penalty = 2}),
-                         [](const auto& instance) {
-                           return instance.param.is_greedy()      ? "Greedy"
-                                  : instance.param.is_penalised() ? "Penalised"
-                                                                  : "Drawn";
+                         ::testing::Combine(::testing::Values(Sampling{},
+                                                              Sampling{.temperature = 1, .top_k = 20, .top_p = 0.9},
+                                                              Sampling{.repetition_penalty = 2}),
+                                            ::testing::Bool()),
+                         [](const auto& which) {
+                           return name_of(std::get<Sampling>(which.param)) +
+                                  (std::get<bool>(which.param) ? "Telling" : "");
                          });
 
 }  // namespace

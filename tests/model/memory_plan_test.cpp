@@ -63,6 +63,16 @@ TEST(MemoryPlan, TheCacheGoesWithTheWeightsUnlessToldOtherwise) {
   EXPECT_LT(cache({}), cache({.kv_cache = ops::KvType::f16}));
 }
 
+TEST(MemoryPlan, TellingProbabilitiesTakesWholeRowsOfLogits) {
+  const auto checkpoint = testing::open(testing::make_tiny_gguf(shape));
+  const auto workspace = [&](ModelOptions options, TensorParallel place) {
+    return memory_plan(*checkpoint, options, place).workspace;
+  };
+  const std::int64_t logits = std::int64_t{16} * shape.vocabulary * 4;
+  EXPECT_EQ(workspace({.tells_probabilities = true}, {}) - workspace({}, {}), logits);
+  EXPECT_GT(workspace({.tells_probabilities = true}, {0, 2}) - workspace({}, {0, 2}), logits) << "and its own part";
+}
+
 TEST(MemoryPlan, ARankOfAGroupNeedsLessThanOneAlone) {
   const auto checkpoint = testing::open(testing::make_tiny_gguf(shape));
   const MemoryPlan alone = memory_plan(*checkpoint, {}, {});

@@ -240,6 +240,30 @@ TEST_P(TensorParallelTest, EveryRankGetsTheSameTokensAsOneRankAlone) {
   });
 }
 
+TEST_P(TensorParallelTest, EveryRankTellsTheProbabilitiesOfOneRankAlone) {
+  testing::TinyModel model = shape_;
+  model.tied = false;
+  const auto checkpoint = testing::open(testing::make_tiny_gguf(model));
+  const auto text = testing::random_text(40, model.vocabulary);
+  const Segment segment{0, 0, text, 40};
+  const ModelOptions options{.draft_vocabulary = {1,  2,  3,  50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 62, 63,
+                                                  64, 65, 66, 67, 68, 69, 70, 71, 72, 73, 74, 75, 76, 77, 78, 79, 80},
+                             .tells_probabilities = true};
+  const auto told = [&](comm::Group* group) {
+    std::vector<Token> next(40);
+    std::vector<float> probabilities(40);
+    Transformer(checkpoint, options, group).forward({&segment, 1}, next, {}, probabilities);
+    return std::pair(next, probabilities);
+  };
+  const auto [expected, probabilities] = told(nullptr);
+  EXPECT_TRUE(std::ranges::all_of(probabilities, [](float p) { return p > 1 / 50.0f && p <= 1; }));
+  testing::run_ranks(GetParam(), [&](comm::Group& group) {
+    const auto [next, own] = told(&group);
+    EXPECT_EQ(next, expected) << "rank " << group.rank();
+    for (std::size_t i = 0; i < own.size(); ++i) EXPECT_NEAR(own[i], probabilities[i], 1e-3);
+  });
+}
+
 INSTANTIATE_TEST_SUITE_P(Ranks, TensorParallelTest, ::testing::Values(2, 3),
                          [](const auto& instance) { return std::to_string(instance.param); });
 

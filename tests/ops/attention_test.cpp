@@ -138,5 +138,24 @@ TEST(AttentionScratch, IsWhatWasToldWhateverTheRows) {
     }
 }
 
+TEST(AttentionScratch, IsWhatWasToldWhateverTheSequences) {
+  constexpr Position context = 800;
+  constexpr std::int64_t rows = 60;  // each of a sequence of its own
+  for (const KvType type : {KvType::f32, KvType::int8}) {
+    const Shape s{9, 3, 32, 0, rows};
+    const Cache cache(type, s, context);
+    const Matrix k = random_matrix(context, s.kv_heads * s.head_dim, 1),
+                 q = random_matrix(rows, s.heads * s.head_dim, 2);
+    Matrix out(rows, s.heads * s.head_dim);
+    device::Stream own(device::Device::host(), 2);
+    const std::byte* scratch = own.scratch(attention_scratch_bytes(cache.view, s.heads)).data();
+    store_kv(own, one_sequence(cache.view, 0, context), k.view(), k.view());
+    std::vector<SequenceRows> sequences;
+    for (std::int64_t r = 0; r < rows; ++r) sequences.push_back({cache.view, context - 1, r, 1});
+    attention(own, sequences, q.view(), out.view());
+    EXPECT_EQ(own.scratch(1).data(), scratch) << "it has not grown";
+  }
+}
+
 }  // namespace
 }  // namespace pipespec::ops
