@@ -147,6 +147,9 @@ template <class Head>
 bool Transformer::run_chunk(const KeepGoing& keep_going, Head&& head) {
   const auto is_given_up = [&] { return keep_going && !keep_going(); };
   LapTimer timer(times_);
+  positions_.clear();
+  for (const Piece& piece : pieces_)
+    for (std::int64_t r = 0; r < piece.rows(); ++r) positions_.push_back(piece.begin + static_cast<Position>(r));
   embed(timer);
   for (std::size_t layer = 0; layer < weights_.layers.size(); ++layer) {
     if (layer > 0 && is_given_up()) return false;
@@ -194,12 +197,9 @@ void Transformer::attend(std::size_t layer, LapTimer& timer) {
     timer.lap(Operation::norm);
   }
   sequences_.clear();
-  positions_.clear();
-  for (const Piece& piece : pieces_) {
+  for (const Piece& piece : pieces_)
     sequences_.push_back(
         {cache_.view(piece.slot, static_cast<int>(layer)), piece.begin, piece.first_row, piece.rows()});
-    for (std::int64_t r = 0; r < piece.rows(); ++r) positions_.push_back(piece.begin + static_cast<Position>(r));
-  }
   ops::rope(stream_, rope_, architecture().rope_style, positions_, query);
   ops::rope(stream_, rope_, architecture().rope_style, positions_, key);
   ops::store_kv(stream_, sequences_, key, value);

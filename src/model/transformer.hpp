@@ -132,7 +132,7 @@ class Transformer final : public LanguageModel {
   std::vector<Piece> pieces_;                 // of the chunk being computed
   std::int64_t piece_rows_ = 0;               // of all of them
   std::vector<ops::SequenceRows> sequences_;  // the pieces in the layer being computed
-  std::vector<Position> positions_;           // of their rows
+  std::vector<Position> positions_;           // of the rows of all pieces
   std::vector<Best> best_;                    // [chunk_rows]
   bool draws_;                                // tokens, by noise or with a penalty
   bool tells_probabilities_;                  // of the most likely ones

@@ -62,15 +62,6 @@ void expect_fit(const PackedMatrix& w, const Activations& x) {
   expect(!is_quantized(w.type()) || x.has_blocks() == NeedsBlocks::yes, "quantised weights take 8-bit activations");
 }
 
-/// Merges the lanes of one row; lane i of tile t is the output 16·t + i.
-Best best_of_lanes(const LaneBest& lanes, Token first_token, Best best) {
-  for (int i = 0; i < 16; ++i) {
-    const Best candidate{lanes.value[i], first_token + static_cast<Token>(lanes.tile[i]) * 16 + i};
-    if (better(candidate, best)) best = candidate;
-  }
-  return best;
-}
-
 }  // namespace
 
 void linear(device::Stream& stream, std::span<const Product> products, const Activations& x) {

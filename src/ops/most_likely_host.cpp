@@ -8,7 +8,7 @@
 #include <limits>
 
 #include "core/error.hpp"
-#include "ops/argmax.hpp"
+#include "ops/argmax_lanes.hpp"
 #include "ops/lanes_inl.hpp"
 #include "ops/most_likely.hpp"
 
@@ -30,14 +30,10 @@ void most_likely_of_row(const float* HWY_RESTRICT logits, std::int64_t columns, 
     tile = if_less(value, logit, broadcast(static_cast<float>(first / 16)), tile);
     value = max(value, logit);
   }
-  HWY_ALIGN float values[16], tiles[16];
-  store(value, values);
-  store(tile, tiles);
-  best = {values[0], static_cast<Token>(tiles[0]) * 16};
-  for (int i = 1; i < 16; ++i) {
-    const Best candidate{values[i], static_cast<Token>(tiles[i]) * 16 + i};
-    if (better(candidate, best)) best = candidate;
-  }
+  LaneBest lanes;
+  store(value, lanes.value);
+  store(tile, lanes.tile);
+  best = best_of_lanes(lanes, 0, {-std::numeric_limits<float>::infinity(), 0});
   Lanes sum = zero();
   const Lanes shift = broadcast(-best.value);
   for (std::int64_t first = 0; first < columns; first += 16)

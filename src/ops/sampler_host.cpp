@@ -12,6 +12,7 @@
 #include "core/error.hpp"
 #include "core/philox.hpp"
 #include "ops/argmax.hpp"
+#include "ops/argmax_lanes.hpp"
 #include "ops/lanes_inl.hpp"
 #include "ops/sampler.hpp"
 
@@ -104,14 +105,10 @@ void noisy_argmax(const float* HWY_RESTRICT logits, std::int64_t columns, const 
     take_listed(logits, columns, listed, scale, seed, place, best);
   else
     take_all(logits, columns, scale, seed, place, best);
-  HWY_ALIGN float values[16], tiles[16];
-  store(best.value, values);
-  store(best.tile, tiles);
-  found = {values[0], static_cast<Token>(tiles[0]) * 16};
-  for (int i = 1; i < 16; ++i) {
-    const Best candidate{values[i], static_cast<Token>(tiles[i]) * 16 + i};
-    if (better(candidate, found)) found = candidate;
-  }
+  LaneBest lanes;
+  store(best.value, lanes.value);
+  store(best.tile, lanes.tile);
+  found = best_of_lanes(lanes, 0, {-std::numeric_limits<float>::infinity(), 0});
 }
 
 /// The probability of each candidate, as a share of the largest one's, to `value`.
