@@ -1,5 +1,6 @@
 #include "model/synthetic_model.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <thread>
 #include <utility>
@@ -12,7 +13,9 @@ namespace pipespec::model {
 
 namespace {
 
-constexpr std::chrono::duration<double> layer = std::chrono::milliseconds(1);
+// What has come meanwhile is looked for between layers. Models have some 30; shorter sleeps would cost a core too much.
+constexpr int layers = 32;
+constexpr double shortest_layer = 1e-4;  ///< seconds
 
 }  // namespace
 
@@ -38,6 +41,8 @@ bool SyntheticModel::forward(std::span<const Segment> segments, std::span<Token>
     rows += segment.tokens.size();
   }
   const double end = begin + times_.pass + static_cast<double>(rows) * times_.row;
+  const std::chrono::duration<double> layer(std::max((end - begin) / layers, shortest_layer));
+  sharpen_timers();
   while (keep_going && steady_seconds() + layer.count() < end) {
     std::this_thread::sleep_for(layer);
     if (keep_going()) continue;
