@@ -53,7 +53,9 @@ SequenceId run_experiment(const Participant& participant, int index, pipeline::S
   parts.channel = &participant.channel;
   parts.clock = &participant.clock;
   parts.model = participant.rank.language_model();
-  parts.drafter = participant.rank.drafter();
+  // What it learns from earlier outputs is of this experiment, so that each is measured alike.
+  const auto drafter = parts.options.has_model ? nullptr : make_drafter(job.stage());
+  parts.drafter = drafter.get();
   parts.queue = queue;
   const Sampling& sampling = job.config.generation.sampling;
   parts.recent_tokens = sampling.is_penalised() ? sampling.repetition_window : 0;

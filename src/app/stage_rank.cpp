@@ -114,17 +114,17 @@ model::ModelOptions model_options(const config::RunConfig& config, const config:
 }
 
 std::unique_ptr<decoding::Drafter> make_drafter(const config::StageConfig& stage) {
-  return std::make_unique<decoding::PromptLookup>(decoding::PromptLookup::Options{
-      .min_match = stage.lookup.min_match, .max_match = stage.lookup.max_match, .max_tokens = stage.lookup.max_tokens});
+  const config::PromptLookupConfig& lookup = stage.lookup;
+  return std::make_unique<decoding::PromptLookup>(decoding::PromptLookup::Options{.min_match = lookup.min_match,
+                                                                                  .max_match = lookup.max_match,
+                                                                                  .max_tokens = lookup.max_tokens,
+                                                                                  .history = lookup.history});
 }
 
 StageRank::StageRank(const Job& job, const StageFiles& files, Position context)
     : comm_(job.world.split(job.place.replica * job.topology.stages() + job.place.stage.value)), group_(comm_) {
   const config::StageConfig& stage = job.stage();
-  if (stage.drafter == DrafterKind::prompt_lookup) {
-    drafter_ = make_drafter(stage);
-    return;
-  }
+  if (stage.drafter == DrafterKind::prompt_lookup) return;
   if (stage.synthetic) {
     const int place = synthetic_place(job.config, job.place.stage.value);
     const model::SyntheticTimes times{stage.synthetic->pass_ms * 1e-3, stage.synthetic->row_ms * 1e-3};

@@ -38,7 +38,7 @@ StageFiles open_stage(const config::RunConfig& config, const config::StageConfig
 model::ModelOptions model_options(const config::RunConfig& config, const config::StageConfig& stage,
                                   const StageFiles& files, Position context);
 
-/// The drafter of a stage without a model.
+/// A drafter for a stage without a model, which has seen nothing yet.
 std::unique_ptr<decoding::Drafter> make_drafter(const config::StageConfig& stage);
 
 /// This rank's part of its stage, loaded. Collective among the ranks of the stage. The leader of several ranks tells
@@ -50,7 +50,6 @@ class StageRank {
 
   /// What the stage's worker drives; null for a drafter without a model.
   model::LanguageModel* language_model();
-  decoding::Drafter* drafter() { return drafter_.get(); }
 
   /// Threads of the passes to come.
   void set_threads(int threads);
@@ -67,7 +66,6 @@ class StageRank {
  private:
   comm::Communicator comm_;  // of the stage's ranks
   comm::MpiGroup group_;
-  std::unique_ptr<decoding::Drafter> drafter_;
   std::unique_ptr<model::Transformer> shard_;
   std::unique_ptr<model::SyntheticModel> synthetic_;
   std::optional<comm::WordChannel> commands_;

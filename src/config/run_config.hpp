@@ -31,6 +31,7 @@ struct PromptLookupConfig {
   int min_match = 1;   ///< shortest run of last tokens that is looked up, ≥ 1
   int max_match = 10;  ///< longest, ≥ min_match
   int max_tokens = 8;  ///< proposed at once, ≥ 1
+  int history = 0;     ///< tokens of earlier samples' outputs that are looked up in as well; 0: none
 };
 
 /// The tokens that a drafter can predict: the first of the vocabulary, or those that a file lists. The logits of the

@@ -5,31 +5,37 @@
 
 namespace pipespec::decoding {
 
-PromptLookup::PromptLookup(const Options& options) : options_(options) {
-  expect(1 <= options_.min_match && options_.min_match <= options_.max_match && options_.max_tokens >= 1,
-         "1 <= min_match <= max_match and max_tokens >= 1");
+PromptLookup::PromptLookup(const Options& options)
+    : options_(options), history_(static_cast<std::size_t>(std::max(0, options.history))) {
+  expect(1 <= options_.min_match && options_.min_match <= options_.max_match && options_.max_tokens >= 1 &&
+             options_.history >= 0,
+         "1 <= min_match <= max_match, max_tokens >= 1 and history >= 0");
 }
 
-Guess PromptLookup::propose(std::span<const Token> view, int max_tokens) {
+TextMatch PromptLookup::find_in(std::span<const Token> view) const {
   const auto length = static_cast<int>(view.size());
-  int best_match = options_.min_match - 1;
-  int best_end = 0;  // the place behind the match
-  for (int end = length - 1; end >= options_.min_match && best_match < options_.max_match; --end) {
+  TextMatch best{.length = options_.min_match - 1, .next = {}};
+  for (int end = length - 1; end >= options_.min_match && best.length < options_.max_match; --end) {
     const int most = std::min(options_.max_match, end);
     int match = 0;
     while (match < most && view[end - 1 - match] == view[length - 1 - match]) ++match;
-    if (match > best_match) {
-      best_match = match;
-      best_end = end;
-    }
+    if (match > best.length) best = {match, view.subspan(static_cast<std::size_t>(end))};
   }
-  if (best_end == 0) return {};
+  return best.next.empty() ? TextMatch{} : best;
+}
+
+Guess PromptLookup::propose(std::span<const Token> view, int max_tokens) {
+  const TextMatch own = find_in(view), earlier = history_.find(view, options_.max_match);
+  const bool is_own = earlier.length <= own.length || earlier.length < options_.min_match;
+  const auto [match, next] = is_own ? own : earlier;
+  if (match == 0) return {};
   // A copy that reaches the end of the view goes on with itself: a text that repeats is expected to go on repeating.
+  // One that reaches the end of an output has nothing to go on with.
   Guess guess;
-  for (int i = 0; i < std::min(max_tokens, options_.max_tokens); ++i) {
-    const int from = best_end + i;
-    guess.tokens.push_back(from < length ? view[from] : guess.tokens[from - length]);
-    guess.confidences.push_back(Confidence::of_match(best_match + i));
+  const int room = std::min(max_tokens, options_.max_tokens), known = static_cast<int>(next.size());
+  for (int i = 0; i < (is_own ? room : std::min(room, known)); ++i) {
+    guess.tokens.push_back(i < known ? next[i] : guess.tokens[i - known]);
+    guess.confidences.push_back(Confidence::of_match(match + i));
   }
   return guess;
 }

@@ -69,8 +69,12 @@ void Stage::begin(const Start& start) {
 
 void Stage::end(SequenceId sequence) {
   const auto entry = sequences_.find(sequence);
-  ended_.push_back({sequence, entry->second.statistics()});
-  verdicts_ = entry->second.verdicts().for_next_sequence();
+  const SequenceState& state = entry->second;
+  const auto known = state.view().first(
+      static_cast<std::size_t>(std::min<std::ptrdiff_t>(state.confirmed(), std::ssize(state.view()))));
+  const auto output = known.subspan(static_cast<std::size_t>(state.prompt_length()));
+  ended_.push_back({sequence, state.statistics(), {output.begin(), output.end()}});
+  verdicts_ = state.verdicts().for_next_sequence();
   sequences_.erase(entry);
 }
 

@@ -22,6 +22,7 @@ namespace pipespec::decoding {
 struct Ended {
   SequenceId sequence;
   LinkStatistics statistics;
+  std::vector<Token> output;  ///< behind the prompt, as far as it is known to be the target's
 };
 
 /// What the driver chooses for a candidate.

@@ -255,6 +255,7 @@ void StageWorker::take_slot(SequenceId sequence) {
 void StageWorker::close_ended() {
   for (const Ended& ended : stage_.take_ended()) {
     planner_.ended(ended.sequence);
+    if (parts_.drafter != nullptr) parts_.drafter->learn(ended.output);
     if (const auto place = places_.extract(ended.sequence)) free_slots_.push_back(place.mapped().slot);
     StageTrace trace = traces_.close(ended);
     if (parts_.on_trace) parts_.on_trace(ended.sequence, std::move(trace));

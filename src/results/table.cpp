@@ -45,6 +45,16 @@ std::string chain_line(const ExperimentSummary& summary) {
   return says_it ? "" : fmt::format("{}: stages {}\n", summary.label, fmt::join(summary.chain, ", "));
 }
 
+/// What such an experiment measures is not the speed of a sample by itself.
+std::string history_line(const config::RunConfig& config, const ExperimentSummary& summary) {
+  for (const std::string& name : summary.chain) {
+    const auto stage = std::ranges::find(config.stages, name, &config::StageConfig::name);
+    if (stage != config.stages.end() && stage->lookup.history > 0)
+      return fmt::format("{}: {} looks up in the outputs of earlier samples, too (history)\n", summary.label, name);
+  }
+  return "";
+}
+
 std::string difference_line(const Results& results, const ExperimentSummary& summary) {
   if (!summary.first_difference) return "";
   const Difference& difference = *summary.first_difference;
@@ -59,7 +69,8 @@ std::string format_table(const Results& results) {
   std::string text = line("", "", "", "", "speed-up", "speed-up", "tokens", "outputs");
   text += line("experiment", "tokens", "ms/token", "tokens/s", "median", "total", "a pass", "identical");
   for (const ExperimentSummary& summary : summaries) text += row(summary);
-  for (const ExperimentSummary& summary : summaries) text += chain_line(summary);
+  for (const ExperimentSummary& summary : summaries)
+    text += chain_line(summary) + history_line(results.configuration, summary);
   for (const ExperimentSummary& summary : summaries) text += difference_line(results, summary);
   text +=
       "Times run from the first token to the last, without prefill; the first sample of each experiment\n"

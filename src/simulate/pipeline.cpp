@@ -52,7 +52,7 @@ class Run {
   Sample& sample(SequenceId sequence) { return samples_[sequence.value - 1]; }
   void look_at(int stage, double time) { looks_.push({time, order_++, stage}); }
   void look(int stage, double now);
-  void receive(Node& node, double now);
+  void receive(int stage, double now);
   void send(int stage, double now);
   void feed(double now);
   void begin_work(int stage, double now);
@@ -111,7 +111,7 @@ void Run::look(int stage, double now) {
   Node& node = nodes_[stage];
   const bool is_busy = !node.work.empty() && now < node.end;
   if (is_busy && !may_give_up(stage)) return;  // it looks again when its device is free
-  receive(node, now);                          // what arrived during a pass counts before its result does
+  receive(stage, now);                         // what arrived during a pass counts before its result does
   if (!is_busy) {
     complete_work(stage, now);
   } else if (node.stage.is_void(node.work)) {
@@ -124,7 +124,8 @@ void Run::look(int stage, double now) {
   begin_work(stage, now);
 }
 
-void Run::receive(Node& node, double now) {
+void Run::receive(int stage, double now) {
+  Node& node = nodes_[stage];
   for (const int sender : node.senders) {
     std::deque<Arrival>& arrivals = node.inbox[sender];
     for (; !arrivals.empty() && arrivals.front().time <= now; arrivals.pop_front()) {
@@ -135,7 +136,10 @@ void Run::receive(Node& node, double now) {
       node.stage.receive({sender}, message);
     }
   }
-  for (const Ended& ended : node.stage.take_ended()) node.planner.ended(ended.sequence);
+  for (const Ended& ended : node.stage.take_ended()) {
+    node.planner.ended(ended.sequence);
+    if (chain_.stages[stage].drafter != nullptr) chain_.stages[stage].drafter->learn(ended.output);
+  }
 }
 
 double Run::delay() {

@@ -23,7 +23,7 @@ output: out/chain
 seed: 18446744073709551615
 backend: host
 stages:
-  - {name: ngram, drafter: prompt_lookup, min_match: 3, max_match: 7, max_tokens: 9}
+  - {name: ngram, drafter: prompt_lookup, min_match: 3, max_match: 7, max_tokens: 9, history: 5}
   - {name: draft, model: models/draft.gguf, layers: [0, 1, 28], draft_vocabulary: 4096, weights: bf16, threads: 2, context: 512}
   - {name: target, model: models/target.gguf, tensor_parallel: 2, weights: f32, kv_cache: f16}
 tasks:
@@ -96,6 +96,7 @@ TEST(RunConfig, reads_every_key) {
   EXPECT_EQ(config.stages[0].drafter, DrafterKind::prompt_lookup);
   EXPECT_EQ(config.stages[0].lookup.min_match, 3);
   EXPECT_EQ(config.stages[0].lookup.max_match, 7);
+  EXPECT_EQ(config.stages[0].lookup.history, 5);
   EXPECT_EQ(config.stages[0].lookup.max_tokens, 9);
   EXPECT_EQ(config.stages[1].model, "models/draft.gguf");
   EXPECT_THAT(*config.stages[1].layers, ElementsAre(0, 1, 28));

@@ -58,10 +58,36 @@ TEST(PromptLookup, IsTheSurerTheMoreTokensAreTheSame) {
       << "the second token is offered in case the first is right";
 }
 
+TEST(PromptLookup, LooksInEarlierOutputsForLongerMatches) {
+  PromptLookup lookup({.max_tokens = 4, .history = 100});
+  const std::vector<Token> view{2, 3, 60, 1, 2, 3};
+  EXPECT_THAT(lookup.propose(view, 100).tokens, ElementsAre(60, 1, 2, 3));
+  lookup.learn(std::vector<Token>{9, 2, 3, 70});
+  EXPECT_THAT(lookup.propose(view, 100).tokens, ElementsAre(60, 1, 2, 3)) << "the view's own match is as long";
+  lookup.learn(std::vector<Token>{1, 2, 3, 50, 51});
+  const Guess guess = lookup.propose(view, 100);
+  EXPECT_THAT(guess.tokens, ElementsAre(50, 51)) << "an output that ends has nothing to go on with";
+  EXPECT_THAT(guess.confidences, ElementsAre(Confidence::of_match(3), Confidence::of_match(4)));
+  EXPECT_THAT(lookup.propose(view, 1).tokens, ElementsAre(50));
+}
+
+TEST(PromptLookup, LearnsNothingWithoutAHistory) {
+  PromptLookup lookup({});
+  lookup.learn(std::vector<Token>{1, 2, 3, 50, 51});
+  EXPECT_THAT(lookup.propose(std::vector<Token>{1, 2, 3}, 100).tokens, IsEmpty());
+}
+
+TEST(PromptLookup, AsksForMinMatchTokensOfAnEarlierOutputAsWell) {
+  PromptLookup lookup({.min_match = 3, .history = 100});
+  lookup.learn(std::vector<Token>{2, 3, 50});
+  EXPECT_THAT(lookup.propose(std::vector<Token>{1, 2, 3}, 100).tokens, IsEmpty());
+}
+
 TEST(PromptLookup, RefusesOptionsThatCannotMatch) {
   EXPECT_THROW(PromptLookup({.min_match = 0}), ContractError);
   EXPECT_THROW(PromptLookup({.min_match = 3, .max_match = 2}), ContractError);
   EXPECT_THROW(PromptLookup({.max_tokens = 0}), ContractError);
+  EXPECT_THROW(PromptLookup({.history = -1}), ContractError);
 }
 
 }  // namespace

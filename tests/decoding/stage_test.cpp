@@ -112,6 +112,14 @@ TEST(AStage, FinishesASequenceEverywhereAndTellsHowItsDraftsFared) {
   EXPECT_EQ(ended[0].sequence, sequence);
 }
 
+TEST(AStage, TellsOfAFinishedSequenceWhatIsTheTargets) {
+  Stage drafter = stage(0, 2);
+  drafter.receive({1}, Start{{1}, 10, {1, 2}});
+  drafter.receive({1}, Progress{{1}, 2, 4, {3, 4, 5}});
+  drafter.receive({1}, Finish{{1}});
+  EXPECT_THAT(drafter.take_ended().at(0).output, ElementsAre(3, 4)) << "not the 5, a guess of the stage above";
+}
+
 TEST(AStage, IgnoresMessagesOfAFinishedSequence) {
   Stage middle = stage(1, 3);
   middle.receive({2}, start(1));

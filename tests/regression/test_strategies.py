@@ -1,5 +1,6 @@
 """All strategies and chains give the target's own output."""
 
+import re
 import unittest
 
 from executable import DONE, DRAFT_15M, SMOLLM2, ExecutableTest, run
@@ -41,6 +42,24 @@ class Strategies(ExecutableTest):
     def test_prompt_lookup_before_a_model(self):
         stages = f"  - {{name: ngram, drafter: prompt_lookup}}\n  - {{name: whole, model: {self.tiny_model()}}}"
         self.assert_run(2, self.config(stages, ALL_STRATEGIES, new_tokens=100), 12)
+
+    def test_prompt_lookup_in_the_outputs_of_earlier_samples(self):
+        stages = (f"  - {{name: view, drafter: prompt_lookup}}\n"
+                  f"  - {{name: history, drafter: prompt_lookup, history: 1000}}\n"
+                  f"  - {{name: whole, model: {self.tiny_model()}}}")
+        prompts = self.write("same.jsonl", "\n".join(f'{{"id": "{i}", "prompt": "the same"}}' for i in range(4)))
+        experiments = "\n".join(["  - {strategy: autoregressive}",
+                                 *(f"  - {{strategy: {strategy}, stages: [{stage}, whole], label: {strategy} {stage}}}"
+                                   for strategy in ("speculative", "pipespec") for stage in ("view", "history"))])
+        config = self.config(stages, experiments, new_tokens=60, tasks=f"  - {{preset: jsonl, file: {prompts}}}")
+        with_drawn_tokens = config.read_text().replace("max_new_tokens: 60", "max_new_tokens: 60, temperature: 50")
+        config.write_text(with_drawn_tokens)
+        table = self.assert_run(3, config, 20)
+        tokens_a_pass = {label: float(re.search(rf"^{label} +.* ([0-9.]+) +4 of 4$", table, re.M)[1])
+                         for label in ("speculative view", "speculative history")}
+        self.assertLess(tokens_a_pass["speculative view"], 2, "nothing repeats in a text that is drawn")
+        self.assertGreater(tokens_a_pass["speculative history"], 2, "but the texts are the same")
+        self.assertIn("pipespec history: history looks up in the outputs of earlier samples", table)
 
     def test_tensor_parallel_stages(self):
         model = self.tiny_model("grouped", heads=6, kv_heads=3, head_dim=32, type="Q8_0")

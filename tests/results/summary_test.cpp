@@ -13,6 +13,8 @@ namespace pipespec::results {
 namespace {
 
 using ::testing::DoubleNear;
+using ::testing::HasSubstr;
+using ::testing::Not;
 using ::testing::Optional;
 
 /// A sample of `tokens` tokens that took `seconds` after the first one, in `passes` decoding passes of the target.
@@ -172,6 +174,13 @@ Times run from the first token to the last, without prefill; the first sample of
 (cold) is left out of them where there are more. Speed-up: against autoregressive decoding of the
 same prompts, the median over prompts and of all together. A pass: of the target, without prefill.
 )");
+}
+
+TEST(Table, says_which_experiments_look_up_in_earlier_outputs) {
+  Results results = example();
+  EXPECT_THAT(format_table(results), Not(HasSubstr("history")));
+  results.configuration.stages[0].lookup.history = 1000;
+  EXPECT_THAT(format_table(results), HasSubstr("ngram looks up in the outputs of earlier samples, too (history)"));
 }
 
 TEST(Export, writes_one_line_a_sample) {
