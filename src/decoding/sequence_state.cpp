@@ -90,8 +90,8 @@ void SequenceState::receive(const Progress& message) {
 // -------------------------------------------------------------------------------------------------------- work
 
 void SequenceState::reuse(Position positions) {
-  expect(kv_length_ == 0 && !outstanding_, "a cache is taken over before any work");
-  expect(positions >= 0 && positions < prompt_length_, "the last token of the prompt is computed");
+  expect(!outstanding_, "a cache is taken over before any work");
+  expect(positions >= kv_length_ && positions < prompt_length_, "the last token of the prompt is computed");
   kv_length_ = positions;
 }
 

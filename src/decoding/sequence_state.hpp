@@ -63,7 +63,7 @@ class SequenceState {
   SequenceState(std::shared_ptr<const StageOptions> options, const Start& start, Verdicts verdicts = {});
 
   /// The model's cache already holds the first `positions` tokens of the prompt, from a sequence that began alike.
-  /// Before any work; the last token of the prompt is computed in any case.
+  /// Before any work, and again if it holds more; the last token of the prompt is computed in any case.
   void reuse(Position positions);
 
   /// Messages of the link from the stage below (Tokens) and from the stage above (Correction, Progress).

@@ -44,6 +44,13 @@ class LanguageModel {
   /// Forgets the positions of `slot` from `length` on. Requires 0 ≤ length ≤ length(slot). O(1).
   virtual void truncate(Slot slot, Position length) = 0;
 
+  /// Slots whose texts begin alike can share what is computed of that, in blocks of so many positions.
+  static constexpr Position block_positions = 64;
+
+  /// Instead of what it holds, `to` holds the first `length` ≤ length(from) positions of another slot, whole blocks of
+  /// them. Returns how many.
+  virtual Position share(Slot from, Slot to, Position length) = 0;
+
   /// One pass over the rows of all segments: appends their keys and values to their slots and writes, segment by
   /// segment, the next token after each of the last `outputs` rows, the most likely one (ties: the lower id) or as the
   /// model samples, to `next` [sum of outputs]. Token ids must be < vocabulary_size(), and begin + rows ≤

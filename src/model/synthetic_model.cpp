@@ -29,6 +29,12 @@ void SyntheticModel::truncate(Slot slot, Position length) {
   caches_[slot].resize(length);
 }
 
+Position SyntheticModel::share(Slot from, Slot to, Position length) {
+  expect(from != to && length >= 0 && length <= this->length(from), "another slot's positions are shared");
+  caches_[to].assign(caches_[from].begin(), caches_[from].begin() + length / block_positions * block_positions);
+  return this->length(to);
+}
+
 bool SyntheticModel::forward(std::span<const Segment> segments, std::span<Token> next, const KeepGoing& keep_going,
                              std::span<float> /*probabilities*/) {
   const double begin = steady_seconds();

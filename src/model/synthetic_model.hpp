@@ -27,7 +27,8 @@ class SyntheticModel final : public LanguageModel {
   int slots() const override { return static_cast<int>(caches_.size()); }
   Position length(Slot slot) const override { return static_cast<Position>(caches_.at(slot).size()); }
   void truncate(Slot slot, Position length) override;
-  /// Tells no probabilities. Asks every millisecond, as a model does between its layers.
+  Position share(Slot from, Slot to, Position length) override;
+  /// Tells no probabilities. Asks some 30 times, as a model does between its layers.
   bool forward(std::span<const Segment> segments, std::span<Token> next, const KeepGoing& keep_going = {},
                std::span<float> probabilities = {}) override;
 

@@ -85,7 +85,8 @@ Transformer::Transformer(std::shared_ptr<const Checkpoint> checkpoint, const Mod
   pieces_.reserve(chunk_rows);
   sequences_.reserve(chunk_rows);
   positions_.reserve(chunk_rows);
-  stream_.scratch(ops::attention_scratch_bytes(cache_.view(0, 0), shard_.heads.size()));  // grows no more in passes
+  const ops::KvView cache = KvCache::outline(cache_extents(*checkpoint_, options, shard_));
+  stream_.scratch(ops::attention_scratch_bytes(cache, shard_.heads.size()));  // grows no more in passes
   if (options.needs_logits()) choosing_.emplace(options.sampling, output_count_, draft_vocabulary_, shard_, chunk_rows);
 }
 
@@ -148,6 +149,8 @@ bool Transformer::run_chunk(const KeepGoing& keep_going, Head&& head) {
   const auto is_given_up = [&] { return keep_going && !keep_going(); };
   LapTimer timer(times_);
   positions_.clear();
+  for (const Piece& piece : pieces_)
+    cache_.reserve(piece.slot, piece.begin, piece.begin + static_cast<Position>(piece.rows()));
   for (const Piece& piece : pieces_)
     for (std::int64_t r = 0; r < piece.rows(); ++r) positions_.push_back(piece.begin + static_cast<Position>(r));
   embed(timer);

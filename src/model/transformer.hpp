@@ -56,6 +56,7 @@ class Transformer final : public LanguageModel {
   int slots() const override { return cache_.slots(); }
   Position length(Slot slot) const override { return cache_.length(slot); }
   void truncate(Slot slot, Position length) override { cache_.truncate(slot, length); }
+  Position share(Slot from, Slot to, Position length) override { return cache_.share(from, to, length); }
   bool forward(std::span<const Segment> segments, std::span<Token> next, const KeepGoing& keep_going = {},
                std::span<float> probabilities = {}) override;
 

@@ -15,20 +15,25 @@ namespace pipespec::ops {
 /// and for a whole value vector of a head, scale = max|x|/127; a little over half the memory of f16.
 enum class KvType { f32, f16, int8 };
 
-/// The keys and values of one sequence in one layer, in someone else's memory (`data`: bytes(…) bytes, 64-byte
-/// aligned), laid out by kv_layout.hpp.
+/// The keys and values of one sequence in one layer: blocks of a set number of positions in someone else's memory, laid
+/// out by kv_layout.hpp. Sequences may have blocks in common.
 struct KvView {
-  std::byte* data = nullptr;
+  static constexpr Position block_positions = 64;
+
+  std::byte* data = nullptr;             ///< block 0 of the layer, 64-byte aligned; the others follow
+  const std::int32_t* blocks = nullptr;  ///< [capacity/block_positions] those of the sequence, in its order
   KvType type = KvType::f32;
   int kv_heads = 0;
   int head_dim = 0;
-  Position capacity = 0;  ///< positions; a multiple of 16
+  Position capacity = 0;  ///< positions; whole blocks
 
-  /// Bytes for `capacity` positions, a multiple of 64.
-  static std::int64_t bytes(KvType type, int kv_heads, int head_dim, Position capacity);
+  /// Bytes of a block, a multiple of 64.
+  static std::int64_t block_bytes(KvType type, int kv_heads, int head_dim);
 
-  /// The smallest capacity with room for `positions`.
-  static constexpr Position round_up(Position positions) { return (positions + 15) / 16 * 16; }
+  /// Blocks that so many positions take.
+  static constexpr std::int32_t blocks_of(Position positions) {
+    return (positions + block_positions - 1) / block_positions;
+  }
 };
 
 /// The rows [first_row, first_row + rows) of a pass: those of one sequence, at the positions begin, begin+1, ….

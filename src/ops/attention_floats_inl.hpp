@@ -33,6 +33,7 @@ struct Queries {
   const float* q[count];  // [head_dim] each
   int visible[count];     // positions of the split that the query sees, > 0, ascending
   SplitResult result[count];
+  std::int64_t ahead;  // where to what will be read later, in bytes
   HWY_ALIGN float weight[count][split_positions];
 };
 
@@ -42,12 +43,12 @@ constexpr int vectors_at_once(int queries) {
   return std::clamp(registers / queries, 1, 4);
 }
 
-/// Step `step` of a loop that reads `bytes` a step from `from` on: asks for what the next splits will read, a whole
-/// cache line at a time.
+/// Step `step` of a loop that reads `bytes` a step from `from` on: asks for what lies so far ahead, a whole cache line
+/// at a time.
 template <std::int64_t bytes>
-HWY_INLINE void prefetch_share(const void* from, int step) {
+HWY_INLINE void prefetch_share(const void* from, int step, std::int64_t distance) {
   if (bytes >= 64 || step % (64 / bytes) == 0)
-    prefetch(static_cast<const char*>(from) + step * bytes + prefetch_distance, bytes);
+    prefetch(static_cast<const char*>(from) + step * bytes + distance, bytes);
 }
 
 /// weight[query][16·v …] = q·k / √head_dim of `vectors` times 16 positions from keys on.
@@ -59,7 +60,7 @@ HWY_INLINE void score(const Kept* HWY_RESTRICT keys, int head_dim, float scale, 
     for (int i = 0; i < count; ++i) sums[v][i] = zero();
   keys += std::int64_t{first_vector} * head_dim * 16;
   for (int d = 0; d < head_dim; ++d) {
-    prefetch_share<sizeof(Kept) * 16 * vectors>(keys, d);
+    prefetch_share<sizeof(Kept) * 16 * vectors>(keys, d, queries.ahead);
     PIPESPEC_UNROLL
     for (int v = 0; v < vectors; ++v) {
       const Lanes k = load_kept(keys + (std::int64_t{v} * head_dim + d) * 16);
@@ -81,7 +82,7 @@ HWY_INLINE void mix(const Kept* HWY_RESTRICT values, int width, int first_vector
   values += first_vector * 16;
   const int seen_by_all = queries.visible[0];
   for (int p = 0; p < seen_by_all; ++p) {
-    prefetch(reinterpret_cast<const char*>(values + std::int64_t{p} * width) + prefetch_distance,
+    prefetch(reinterpret_cast<const char*>(values + std::int64_t{p} * width) + queries.ahead,
              sizeof(Kept) * 16 * vectors);
     PIPESPEC_UNROLL
     for (int v = 0; v < vectors; ++v) {
@@ -103,11 +104,10 @@ HWY_INLINE void mix(const Kept* HWY_RESTRICT values, int width, int first_vector
 
 /// Attention of `count` queries to one split of positions.
 template <int count, class Kept>
-void attend_split(const AttentionJob& job, int kv_head, Position first_position, Queries<count>& queries) {
+void attend_split(const AttentionJob& job, int kv_head, std::int64_t split, Queries<count>& queries) {
   const int head_dim = job.cache.head_dim, width = job.layout.value_width;
-  const auto* kept = reinterpret_cast<const Kept*>(job.cache.data);
-  const Kept* keys = kept + job.layout.key(kv_head, first_position, 0);
-  const Kept* values = kept + job.layout.value(kv_head, first_position);
+  const auto* keys = reinterpret_cast<const Kept*>(job.keys_and_values(kv_head, split));
+  const Kept* values = keys + job.layout.value(0);
   constexpr int most = vectors_at_once(count);
   const int vectors = (queries.visible[count - 1] + 15) / 16;
   int v = 0;
@@ -123,13 +123,13 @@ void attend_split(const AttentionJob& job, int kv_head, Position first_position,
 template <int count, class Kept>
 void attend_queries(const AttentionJob& job, int kv_head, std::int64_t split, std::int64_t first) {
   Queries<count> queries;
-  const Position first_position = static_cast<Position>(split * split_positions);
+  queries.ahead = job.distance_ahead(kv_head, split);
   for (int i = 0; i < count; ++i) {
     queries.q[i] = job.query(kv_head, first + i);
     queries.visible[i] = job.visible(first + i, split);
     queries.result[i] = job.result(kv_head, first + i, split);
   }
-  attend_split<count, Kept>(job, kv_head, first_position, queries);
+  attend_split<count, Kept>(job, kv_head, split, queries);
 }
 
 template <class Kept>

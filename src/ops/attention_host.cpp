@@ -20,11 +20,11 @@
 HWY_BEFORE_NAMESPACE();
 namespace pipespec::ops::HWY_NAMESPACE {
 
-/// The splits of items [begin, end); an item is (block of rows, kv head, split), the split changing fastest.
+/// Items [begin, end); an item is (block of rows, split, kv head), the head changing fastest, as in memory.
 void attend_items(const AttentionJob& job, std::int64_t begin, std::int64_t end) {
   for (std::int64_t item = begin; item < end; ++item) {
-    const std::int64_t split = item % job.splits;
-    const auto kv_head = static_cast<int>(item / job.splits % job.cache.kv_heads);
+    const auto kv_head = static_cast<int>(item % job.cache.kv_heads);
+    const std::int64_t split = item / job.cache.kv_heads % job.splits;
     const std::int64_t first_row = item / job.splits / job.cache.kv_heads * job.block_rows;
     // Rows before the split see none of it.
     const std::int64_t from = std::max(first_row, split * split_positions - job.begin);

@@ -9,11 +9,12 @@
 #include "ops/activations.hpp"
 #include "ops/attention.hpp"
 #include "ops/kv_layout.hpp"
+#include "ops/prefetch.hpp"
 
 namespace pipespec::ops {
 
-/// Positions of a split: fixed, so that a row's sums do not depend on load.
-constexpr Position split_positions = 64;
+/// Positions of a split, a block of the cache: fixed, so that a row's sums do not depend on load.
+constexpr Position split_positions = KvView::block_positions;
 
 /// Queries that read a key together.
 constexpr int queries_at_once = 8;
@@ -38,7 +39,7 @@ struct SplitResult {
 struct AttentionJob {
   AttentionJob(const KvView& kv, Position first_position, MatrixView<const float> queries, MatrixView<float> outputs)
       : cache(kv),
-        layout(kv),
+        layout(kv.head_dim),
         begin(first_position),
         q(queries),
         out(outputs),
@@ -70,6 +71,17 @@ struct AttentionJob {
   int visible(std::int64_t number, std::int64_t split) const {
     return static_cast<int>(
         std::min<std::int64_t>(begin + number / group + 1 - split * split_positions, split_positions));
+  }
+  /// A kv head's part of the split.
+  const std::byte* keys_and_values(std::int64_t kv_head, std::int64_t split) const {
+    return head_of_block(cache, split, kv_head);
+  }
+  /// How far from there lies what will be read some 16 KiB later, where heads follow one another and then splits.
+  std::int64_t distance_ahead(std::int64_t kv_head, std::int64_t split) const {
+    const std::int64_t part = head_bytes(cache.type, cache.head_dim);
+    const std::int64_t later = kv_head + (prefetch_distance + part - 1) / part;
+    const std::int64_t later_split = std::min(split + later / cache.kv_heads, splits - 1);
+    return keys_and_values(later % cache.kv_heads, later_split) - keys_and_values(kv_head, split);
   }
   SplitResult result(std::int64_t kv_head, std::int64_t number, std::int64_t split) const {
     return head_result(number / group, kv_head * group + number % group, split);

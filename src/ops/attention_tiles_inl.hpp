@@ -70,13 +70,13 @@ void round_queries(const AttentionJob& job, std::int64_t begin, std::int64_t end
   }
 }
 
-/// Part `part` of the products of a tile with every query, in its units: exact. Asks for what the next splits will
-/// read.
+/// Part `part` of the products of a tile with every query, in its units: exact. Asks for what lies `ahead` bytes
+/// behind.
 template <int count>
-HWY_INLINE void tile_products(const std::uint8_t* HWY_RESTRICT codes, const ActivationBlock& rounded, int part,
-                              IntPart (&products)[count]) {
+HWY_INLINE void tile_products(const std::uint8_t* HWY_RESTRICT codes, std::int64_t ahead,
+                              const ActivationBlock& rounded, int part, IntPart (&products)[count]) {
   if (part == 0) {
-    prefetch(codes + prefetch_distance, KvTileLayout::tile_bytes);
+    prefetch(codes + ahead, KvTileLayout::tile_bytes);
     prefetch_near(codes + near_distance, KvTileLayout::tile_bytes);
   }
   IntPart dots[2 * count];
@@ -88,9 +88,10 @@ HWY_INLINE void tile_products(const std::uint8_t* HWY_RESTRICT codes, const Acti
 /// Attention of `count` queries of a kv head, from `first` on, to one split.
 template <int count>
 void attend_tiles(const AttentionJob& job, std::int64_t kv_head, std::int64_t split, std::int64_t first) {
-  constexpr std::int64_t tiles = split_positions / 16, blocks = split_positions / 32;
-  const KvTileLayout layout(job.cache);
-  const auto* bytes = reinterpret_cast<const std::uint8_t*>(job.cache.data);
+  constexpr std::int64_t blocks = KvTileLayout::position_blocks;
+  const KvTileLayout layout(job.cache.head_dim);
+  const auto* bytes = reinterpret_cast<const std::uint8_t*>(job.keys_and_values(kv_head, split));
+  const std::int64_t ahead = job.distance_ahead(kv_head, split);
   const auto halves = [bytes](std::int64_t offset) { return reinterpret_cast<const std::uint16_t*>(bytes + offset); };
   const ActivationBlock* rounded = job.rounded_queries(kv_head * job.query_groups + first / queries_of_tiles);
   HWY_ALIGN float weight[count][split_positions];
@@ -102,18 +103,15 @@ void attend_tiles(const AttentionJob& job, std::int64_t kv_head, std::int64_t sp
   }
   const int most = visible[count - 1];
 
-  constexpr std::int64_t splits_ahead = prefetch_distance / (tiles * 2 * KvTileLayout::tile_bytes);
-  prefetch(bytes + layout.key_scales(kv_head, (split + splits_ahead) * tiles, 0), tiles * layout.key_blocks * 32);
-  prefetch(bytes + layout.value_scales(kv_head, (split + splits_ahead) * blocks), blocks * 64);
+  prefetch(bytes + layout.key_scales(0, 0) + ahead, layout.size() - layout.key_scales(0, 0));
   for (int t = 0; t * 16 < most; ++t) {
-    const std::int64_t tile = split * tiles + t;
     Lanes scores[count];
     for (auto& score : scores) score = zero();
     for (std::int64_t b = 0; b < layout.key_blocks; ++b) {
-      const std::uint16_t* scales = halves(layout.key_scales(kv_head, tile, b));
+      const std::uint16_t* scales = halves(layout.key_scales(t, b));
       for (int p = 0; p < parts; ++p) {
         IntPart products[count];
-        tile_products(bytes + layout.key_codes(kv_head, tile, b), rounded[b], p, products);
+        tile_products(bytes + layout.key_codes(t, b), ahead, rounded[b], p, products);
         const Part scale = half_part(scales, p);
         for (int i = 0; i < count; ++i)
           scores[i].part[p] =
@@ -132,7 +130,7 @@ void attend_tiles(const AttentionJob& job, std::int64_t kv_head, std::int64_t sp
     Lanes scaled[2 * blocks];
     for (int v = 0; v < 2 * used_blocks; ++v) {
       const Lanes seen = broadcast(static_cast<float>(visible[i] - v * 16));
-      const Lanes scale = load_half(halves(layout.value_scales(kv_head, split * blocks + v / 2)) + v % 2 * 16);
+      const Lanes scale = load_half(halves(layout.value_scales(v / 2)) + v % 2 * 16);
       scaled[v] = if_less(lane_numbers(), seen, mul(load(weight[i] + v * 16), scale), zero());
     }
     round_to_two_rows(scaled, used_blocks, i, weights);
@@ -144,7 +142,7 @@ void attend_tiles(const AttentionJob& job, std::int64_t kv_head, std::int64_t sp
       for (auto& sum : sums) sum = hn::Zero(IntTag());
       for (int b = 0; b < used_blocks; ++b) {
         IntPart products[count];
-        tile_products(bytes + layout.value_codes(kv_head, split * blocks + b, t), weights[b], p, products);
+        tile_products(bytes + layout.value_codes(b, t), ahead, weights[b], p, products);
         for (int i = 0; i < count; ++i) sums[i] = hn::Add(sums[i], products[i]);
       }
       for (int i = 0; i < count; ++i)
@@ -154,12 +152,13 @@ void attend_tiles(const AttentionJob& job, std::int64_t kv_head, std::int64_t sp
   }
 }
 
-/// Items [begin, end); an item is (kv head, split, group of queries), the group changing fastest, so that a split is
-/// read once for all.
+/// Items [begin, end); an item is (split, kv head, group of queries), the group changing fastest, so that keys are read
+/// once for all.
 void attend_tile_items(const AttentionJob& job, std::int64_t begin, std::int64_t end) {
   for (std::int64_t item = begin; item < end; ++item) {
     const std::int64_t first = item % job.query_groups * queries_of_tiles;
-    const std::int64_t split = item / job.query_groups % job.splits, kv_head = item / job.query_groups / job.splits;
+    const std::int64_t kv_head = item / job.query_groups % job.cache.kv_heads;
+    const std::int64_t split = item / job.query_groups / job.cache.kv_heads;
     const auto count = static_cast<int>(std::min(queries_of_tiles, job.queries() - first));
     if (job.visible(first + count - 1, split) <= 0) continue;
     switch (count) {

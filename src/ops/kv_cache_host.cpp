@@ -27,11 +27,12 @@ HWY_INLINE void keep(const Lanes& x, std::uint16_t* to) {
 
 template <class Kept>
 void store_row(const KvView& cache, Position position, const float* HWY_RESTRICT k, const float* HWY_RESTRICT v) {
-  const KvLayout layout(cache);
-  auto* kept = reinterpret_cast<Kept*>(cache.data);
+  const KvLayout layout(cache.head_dim);
+  const Position place = position % KvView::block_positions;
   for (int head = 0; head < cache.kv_heads; ++head, k += cache.head_dim, v += cache.head_dim) {
-    Kept* key = kept + layout.key(head, position, 0);
-    Kept* value = kept + layout.value(head, position);
+    auto* kept = reinterpret_cast<Kept*>(head_of_block(cache, position / KvView::block_positions, head));
+    Kept* key = kept + layout.key(place, 0);
+    Kept* value = kept + layout.value(place);
     for (int d = 0; d < cache.head_dim; d += 16) {
       const int count = std::min(16, cache.head_dim - d);
       HWY_ALIGN Kept part[16];
@@ -63,20 +64,21 @@ HWY_INLINE std::uint16_t round_codes(const float* HWY_RESTRICT x, int count, Kee
 }
 
 void store_row_codes(const KvView& cache, Position position, const float* HWY_RESTRICT k, const float* HWY_RESTRICT v) {
-  const KvTileLayout layout(cache);
-  auto* bytes = reinterpret_cast<std::uint8_t*>(cache.data);
+  const KvTileLayout layout(cache.head_dim);
+  const Position place = position % KvView::block_positions;
   for (int head = 0; head < cache.kv_heads; ++head, k += cache.head_dim, v += cache.head_dim) {
+    auto* bytes = reinterpret_cast<std::uint8_t*>(head_of_block(cache, position / KvView::block_positions, head));
     for (std::int64_t block = 0; block < layout.key_blocks; ++block) {
-      std::uint8_t* tile = bytes + layout.key_codes(head, position / 16, block);
+      std::uint8_t* tile = bytes + layout.key_codes(place / 16, block);
       const int count = std::min(32, cache.head_dim - static_cast<int>(block) * 32);
       const std::uint16_t scale = round_codes(
-          k + block * 32, count, [&](int d, std::uint8_t code) { tile[place_in_tile(d, position % 16)] = code; });
-      std::memcpy(bytes + layout.key_scales(head, position / 16, block) + position % 16 * 2, &scale, 2);
+          k + block * 32, count, [&](int d, std::uint8_t code) { tile[place_in_tile(d, place % 16)] = code; });
+      std::memcpy(bytes + layout.key_scales(place / 16, block) + place % 16 * 2, &scale, 2);
     }
     const std::uint16_t scale = round_codes(v, cache.head_dim, [&](int d, std::uint8_t code) {
-      bytes[layout.value_codes(head, position / 32, d / 16) + place_in_tile(position % 32, d % 16)] = code;
+      bytes[layout.value_codes(place / 32, d / 16) + place_in_tile(place % 32, d % 16)] = code;
     });
-    std::memcpy(bytes + layout.value_scales(head, position / 32) + position % 32 * 2, &scale, 2);
+    std::memcpy(bytes + layout.value_scales(place / 32) + place % 32 * 2, &scale, 2);
   }
 }
 
@@ -106,12 +108,8 @@ namespace pipespec::ops {
 
 HWY_EXPORT(store_rows);
 
-std::int64_t KvView::bytes(KvType type, int kv_heads, int head_dim, Position capacity) {
-  const std::int64_t elements = KvLayout(kv_heads, head_dim, capacity).size();
-  const std::int64_t size = type == KvType::f32   ? elements * 4
-                            : type == KvType::f16 ? elements * 2
-                                                  : KvTileLayout(kv_heads, head_dim, capacity).size();
-  return (size + 63) / 64 * 64;
+std::int64_t KvView::block_bytes(KvType type, int kv_heads, int head_dim) {
+  return kv_heads * head_bytes(type, head_dim);
 }
 
 void store_kv(device::Stream& stream, std::span<const SequenceRows> sequences, MatrixView<const float> k,
@@ -125,7 +123,8 @@ void store_kv(device::Stream& stream, std::span<const SequenceRows> sequences, M
     const KvView& cache = sequence.cache;
     const std::int64_t width = std::int64_t{cache.kv_heads} * cache.head_dim;
     expect(k.cols == width && v.cols == width && k.rows == v.rows, "keys and values have the cache's heads");
-    expect(cache.capacity % 16 == 0 && sequence.begin >= 0 && sequence.begin + sequence.rows <= cache.capacity,
+    expect(cache.capacity % KvView::block_positions == 0 && sequence.begin >= 0 &&
+               sequence.begin + sequence.rows <= cache.capacity,
            "the positions are in the cache");
     all += blocks(sequence);
   }

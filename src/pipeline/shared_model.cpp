@@ -10,8 +10,9 @@ using model::Segment;
 namespace {
 
 // A command is `segments`, then for each: slot, begin, rows, outputs, sequence (low, high), length of recent, tokens …,
-// recent …; no segments: the end.
+// recent …; no segments: the end. Or it is `to_share`, from, to, length.
 constexpr std::size_t segment_words = 7;
+constexpr std::int32_t to_share = -1;
 
 std::vector<std::int32_t> encode_pass(std::span<const Segment> segments) {
   std::vector<std::int32_t> words = {static_cast<std::int32_t>(segments.size())};
@@ -53,6 +54,12 @@ bool SharedModel::forward(std::span<const Segment> segments, std::span<Token> ne
   return own_.forward(segments, next, {}, probabilities);
 }
 
+Position SharedModel::share(model::Slot from, model::Slot to, Position length) {
+  const std::int32_t words[] = {to_share, from, to, length};
+  tell_peers(words);
+  return own_.share(from, to, length);
+}
+
 void SharedModel::release_peers() {
   tell_peers(encode_pass({}));
   for (comm::Backoff backoff; !channel_.flush(); backoff.pause()) continue;
@@ -69,6 +76,10 @@ void serve_shared_model(model::LanguageModel& own_shard, comm::WordChannel& chan
       continue;
     }
     backoff.reset();
+    if (words->front() == to_share) {
+      own_shard.share((*words)[1], (*words)[2], (*words)[3]);
+      continue;
+    }
     const std::vector<Segment> segments = decode_pass(*words);
     if (segments.empty()) return;
     std::size_t outputs = 0;

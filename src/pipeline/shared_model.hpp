@@ -11,9 +11,9 @@
 
 namespace pipespec::pipeline {
 
-/// The leader's end. Every forward pass is sent to the peers before the leader computes its own shard; what a pass
-/// needs of a truncated cache travels with it. The peers run `serve_shared_model`. A pass runs to its end on all ranks:
-/// `keep_going` is never asked. Keeps references; main thread only.
+/// The leader's end. Every forward pass, and what slots share, is sent to the peers before the leader computes its own
+/// shard; what a pass needs of a truncated cache travels with it. The peers run `serve_shared_model`. A pass runs to
+/// its end on all ranks: `keep_going` is never asked. Keeps references; main thread only.
 class SharedModel final : public model::LanguageModel {
  public:
   SharedModel(model::LanguageModel& own_shard, comm::WordChannel& channel, std::vector<int> peers)
@@ -24,6 +24,7 @@ class SharedModel final : public model::LanguageModel {
   int slots() const override { return own_.slots(); }
   Position length(model::Slot slot) const override { return own_.length(slot); }
   void truncate(model::Slot slot, Position length) override { own_.truncate(slot, length); }
+  Position share(model::Slot from, model::Slot to, Position length) override;
   bool forward(std::span<const model::Segment> segments, std::span<Token> next, const model::KeepGoing& keep_going = {},
                std::span<float> probabilities = {}) override;
 

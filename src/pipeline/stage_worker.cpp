@@ -89,6 +89,7 @@ void StageWorker::check() {
 
 bool StageWorker::step() {
   admit();
+  share_prompts();
   plan_ = planner_.plan(stage_.candidates(), parts_.clock->now());
   const std::vector<Work> work = stage_.next_work(plan_.choices);
   if (work.empty()) return false;
@@ -170,6 +171,7 @@ bool StageWorker::compute(std::span<const Work> work) {
 
 model::Segment StageWorker::segment_of(const Pass& pass) {
   const Place place = places_.at(pass.sequence);
+  std::erase(unbegun_, pass.sequence);
   model::Segment segment{place.slot, pass.begin, pass.tokens, pass.outputs, place.noise, {}};
   // Tokens that only the target's vocabulary has are token 0 to a drafter: what it guesses behind them is poor, and
   // never final.
@@ -232,16 +234,10 @@ void StageWorker::take_slot(SequenceId sequence) {
   expect(!free_slots_.empty(), "as many slots as sequences in flight");
   const SequenceState& state = *stage_.find(sequence);
   const std::span<const Token> prompt = state.view().first(state.prompt_length());
-  const auto shared = [&](model::Slot slot) {
-    const std::vector<Token>& kept = kept_[slot];
-    const auto differ = std::mismatch(kept.begin(), kept.end(), prompt.begin(), prompt.end() - 1).first;
-    return std::min(static_cast<Position>(differ - kept.begin()), parts_.model->length(slot));
-  };
-  const auto best = std::max_element(free_slots_.begin(), free_slots_.end(),
-                                     [&](model::Slot a, model::Slot b) { return shared(a) < shared(b); });
+  const auto best = std::ranges::max_element(free_slots_, {}, [&](model::Slot slot) { return held(prompt, slot); });
   const model::Slot slot = *best;
   free_slots_.erase(best);
-  const Position reused = shared(slot);
+  const Position reused = held(prompt, slot);
   parts_.model->truncate(slot, reused);
   stage_.reuse(sequence, reused);
   check();
@@ -250,12 +246,47 @@ void StageWorker::take_slot(SequenceId sequence) {
   Digest digest;
   digest.add(prompt);
   places_.emplace(sequence, Place{slot, digest.value()});
+  unbegun_.push_back(sequence);
+}
+
+/// The positions of the beginning of `prompt` that `slot` holds, all but the last at the most.
+Position StageWorker::held(std::span<const Token> prompt, model::Slot slot) const {
+  const auto entry = kept_.find(slot);
+  if (entry == kept_.end()) return 0;
+  const std::vector<Token>& kept = entry->second;
+  const auto differ = std::mismatch(kept.begin(), kept.end(), prompt.begin(), prompt.end() - 1).first;
+  return std::min(static_cast<Position>(differ - kept.begin()), parts_.model->length(slot));
+}
+
+/// A prompt whose first pass is still to come takes over what another slot, also of a live sequence, holds more of it.
+/// So of prompts that come together and begin alike the first is computed, and the others go on from there: they wait
+/// for it in any case, as the rows of a pass are limited. Passes then also read what is shared from nearer caches.
+void StageWorker::share_prompts() {
+  constexpr Position block = model::LanguageModel::block_positions;
+  for (const SequenceId sequence : unbegun_) {
+    const SequenceState* state = stage_.find(sequence);
+    if (state == nullptr) continue;  // it has ended
+    const std::span<const Token> prompt = state->view().first(state->prompt_length());
+    const model::Slot own = places_.at(sequence).slot;
+    Position most = state->kv_length() + block - 1;
+    std::optional<model::Slot> donor;
+    for (const auto& [slot, _] : kept_) {
+      const Position length = slot == own ? 0 : held(prompt, slot);
+      if (length <= most) continue;
+      most = length;
+      donor = slot;
+    }
+    if (!donor) continue;
+    stage_.reuse(sequence, parts_.model->share(*donor, own, most));
+    check();
+  }
 }
 
 void StageWorker::close_ended() {
   for (const Ended& ended : stage_.take_ended()) {
     planner_.ended(ended.sequence);
     if (parts_.drafter != nullptr) parts_.drafter->learn(ended.output);
+    std::erase(unbegun_, ended.sequence);
     if (const auto place = places_.extract(ended.sequence)) free_slots_.push_back(place.mapped().slot);
     StageTrace trace = traces_.close(ended);
     if (parts_.on_trace) parts_.on_trace(ended.sequence, std::move(trace));

@@ -82,6 +82,8 @@ class StageWorker {
   void close_ended();
   void admit();
   void take_slot(SequenceId sequence);
+  Position held(std::span<const Token> prompt, model::Slot slot) const;
+  void share_prompts();
 
   StageParts parts_;
   decoding::Stage stage_;
@@ -97,6 +99,7 @@ class StageWorker {
     std::uint64_t noise = 0;  // which the sequence's tokens are drawn with
   };
   std::map<SequenceId, Place> places_;
+  std::vector<SequenceId> unbegun_;  // of them those without a pass
   std::vector<model::Slot> free_slots_;
   std::map<model::Slot, std::vector<Token>> kept_;  // the prompts whose keys and values the slots hold
   SequenceId admitted_;                             // the newest sequence that has a slot

@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <map>
+#include <numeric>
 #include <string>
 #include <vector>
 
@@ -63,9 +64,11 @@ Operation attention(ops::KvType type, std::int64_t rows) {
   return [=] {
     device::Stream stream(device::Device::host());
     constexpr Position context = 1024, capacity = 1088;
-    std::vector<std::byte> storage(ops::KvView::bytes(type, kv_heads, head_dim, capacity) + 64);
+    std::vector<std::int32_t> blocks(ops::KvView::blocks_of(capacity));
+    std::iota(blocks.begin(), blocks.end(), 0);
+    std::vector<std::byte> storage(blocks.size() * ops::KvView::block_bytes(type, kv_heads, head_dim) + 64);
     auto* aligned = storage.data() + (64 - reinterpret_cast<std::uintptr_t>(storage.data()) % 64) % 64;
-    const ops::KvView cache{aligned, type, kv_heads, head_dim, capacity};
+    const ops::KvView cache{aligned, blocks.data(), type, kv_heads, head_dim, capacity};
     Rows q(rows, width), out(rows, width);
     const std::array sequence{ops::SequenceRows{cache, context, 0, rows}};
     count([&] { ops::attention(stream, sequence, q.view, out.view); });

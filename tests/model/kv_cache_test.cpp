@@ -9,44 +9,137 @@
 namespace pipespec::model {
 namespace {
 
-const KvCache::Extents small{.slots = 2, .layers = 3, .kv_heads = 2, .head_dim = 8, .context = 20};
+const KvCache::Extents small{.slots = 2, .layers = 3, .kv_heads = 2, .head_dim = 8, .context = 150};
 
-TEST(KvCache, EverySlotAndLayerHasStorageOfItsOwn) {
-  KvCache cache(small);
-  std::set<const std::byte*> places;
-  for (Slot slot = 0; slot < small.slots; ++slot)
-    for (int layer = 0; layer < small.layers; ++layer) places.insert(cache.view(slot, layer).data);
-  EXPECT_EQ(places.size(), 6u);
-  const std::int64_t view_bytes = KvCache::bytes(small) / 6;
-  for (const std::byte* place : places) EXPECT_EQ((place - *places.begin()) % view_bytes, 0) << "views do not overlap";
+void grow(KvCache& cache, Slot slot, Position rows) {
+  cache.reserve(slot, cache.length(slot), cache.length(slot) + rows);
+  cache.extend(slot, rows);
 }
 
-TEST(KvCache, AViewHasRoomForTheContext) {
-  const ops::KvView view = KvCache(small).view(1, 2);
-  EXPECT_GE(view.capacity, small.context);
-  EXPECT_EQ(view.kv_heads, 2);
-  EXPECT_EQ(view.head_dim, 8);
+/// Where the blocks of a slot lie in a layer.
+std::vector<std::byte*> places(KvCache& cache, Slot slot, int layer) {
+  const ops::KvView view = cache.view(slot, layer);
+  const std::int64_t bytes = ops::KvView::block_bytes(view.type, view.kv_heads, view.head_dim);
+  std::vector<std::byte*> places;
+  for (int i = 0; i < view.capacity / ops::KvView::block_positions; ++i)
+    places.push_back(view.data + view.blocks[i] * bytes);
+  return places;
+}
+
+TEST(KvCache, EveryBlockOfASlotAndLayerHasStorageOfItsOwn) {
+  KvCache cache(small);
+  std::set<const std::byte*> all;
+  for (Slot slot = 0; slot < small.slots; ++slot) {
+    grow(cache, slot, small.context);
+    for (int layer = 0; layer < small.layers; ++layer) {
+      for (const std::byte* place : places(cache, slot, layer)) all.insert(place);
+    }
+  }
+  EXPECT_EQ(all.size(), 2u * 3 * 3) << "150 positions take three blocks";
+  const std::int64_t block = KvCache::bytes(small) / 18;
+  for (const std::byte* place : all) EXPECT_EQ((place - *all.begin()) % block, 0) << "blocks do not overlap";
+}
+
+TEST(KvCache, AViewHasRoomForWhatIsReserved) {
+  KvCache cache(small);
+  EXPECT_EQ(cache.view(1, 2).capacity, 0);
+  cache.reserve(1, 0, 65);
+  EXPECT_EQ(cache.view(1, 2).capacity, 128);
+  EXPECT_EQ(cache.view(1, 2).kv_heads, 2);
+  EXPECT_EQ(cache.view(1, 2).head_dim, 8);
 }
 
 TEST(KvCache, LengthsAreCountedPerSlot) {
   KvCache cache(small);
-  cache.extend(0, 20);
-  cache.extend(1, 5);
-  cache.extend(1, 2);
+  grow(cache, 0, 20);
+  grow(cache, 1, 5);
+  grow(cache, 1, 2);
   EXPECT_EQ(cache.length(0), 20);
   EXPECT_EQ(cache.length(1), 7);
   cache.truncate(1, 3);
   EXPECT_EQ(cache.length(1), 3);
-  cache.extend(1, 17);
-  EXPECT_EQ(cache.length(1), 20);
+  grow(cache, 1, 147);
+  EXPECT_EQ(cache.length(1), 150);
+}
+
+TEST(KvCache, BlocksAreTakenAsASlotGrowsAndGivenBack) {
+  KvCache cache(small);
+  EXPECT_EQ(cache.used_blocks(), 0);
+  grow(cache, 0, 64);
+  EXPECT_EQ(cache.used_blocks(), 1);
+  grow(cache, 0, 1);
+  EXPECT_EQ(cache.used_blocks(), 2);
+  cache.truncate(0, 64);
+  EXPECT_EQ(cache.used_blocks(), 1);
+  cache.truncate(0, 0);
+  EXPECT_EQ(cache.used_blocks(), 0);
+}
+
+TEST(KvCache, SlotsShareWholeBlocks) {
+  KvCache cache(small);
+  grow(cache, 0, 150);
+  grow(cache, 1, 10);
+  EXPECT_EQ(cache.share(0, 1, 140), 128);
+  EXPECT_EQ(cache.length(1), 128);
+  EXPECT_EQ(cache.used_blocks(), 3) << "what slot 1 held is forgotten";
+  for (int layer = 0; layer < small.layers; ++layer) {
+    const auto theirs = places(cache, 0, layer), own = places(cache, 1, layer);
+    EXPECT_TRUE(std::equal(own.begin(), own.end(), theirs.begin()));
+  }
+  grow(cache, 1, 22);
+  EXPECT_NE(places(cache, 0, 0)[2], places(cache, 1, 0)[2]) << "what comes behind is its own";
+}
+
+TEST(KvCache, WhatIsSharedOutlivesWhoSharedIt) {
+  KvCache cache(small);
+  grow(cache, 0, 64);
+  const std::byte* block = places(cache, 0, 0)[0];
+  cache.share(0, 1, 64);
+  cache.truncate(0, 0);
+  EXPECT_EQ(cache.used_blocks(), 1);
+  grow(cache, 0, 64);
+  EXPECT_NE(places(cache, 0, 0)[0], block) << "it is still slot 1's";
+  EXPECT_EQ(places(cache, 1, 0)[0], block);
+}
+
+TEST(KvCache, ASharedBlockIsCopiedBeforeItIsWritten) {
+  KvCache cache(small);
+  grow(cache, 0, 64);
+  for (int layer = 0; layer < small.layers; ++layer) *places(cache, 0, layer)[0] = std::byte(7 + layer);
+  cache.share(0, 1, 64);
+  cache.truncate(1, 30);
+  cache.reserve(1, 30, 40);
+  for (int layer = 0; layer < small.layers; ++layer) {
+    EXPECT_NE(places(cache, 0, layer)[0], places(cache, 1, layer)[0]);
+    EXPECT_EQ(*places(cache, 1, layer)[0], std::byte(7 + layer)) << "the positions before those to be written";
+  }
+}
+
+TEST(KvCache, HasBlocksForAllSlotsToBeFull) {
+  KvCache cache(small);
+  for (int round = 0; round < 3; ++round) {
+    grow(cache, 0, 150);
+    cache.share(0, 1, 150);
+    cache.truncate(1, 1);
+    grow(cache, 1, 149);
+    EXPECT_EQ(cache.used_blocks(), 6);
+    cache.truncate(round % 2, 0);
+    cache.truncate(1 - round % 2, 0);
+    EXPECT_EQ(cache.used_blocks(), 0);
+  }
 }
 
 TEST(KvCache, NothingGoesBeyondTheContextOrTheLength) {
   KvCache cache(small);
-  cache.extend(0, 19);
+  grow(cache, 0, 149);
+  EXPECT_THROW(cache.reserve(0, 149, 151), ContractError);
   EXPECT_THROW(cache.extend(0, 2), ContractError);
-  EXPECT_THROW(cache.truncate(0, 20), ContractError);
+  EXPECT_THROW(cache.extend(1, 1), ContractError) << "no room was made";
+  EXPECT_THROW(cache.reserve(1, 65, 66), ContractError) << "a gap";
+  EXPECT_THROW(cache.truncate(0, 150), ContractError);
   EXPECT_THROW(cache.truncate(0, -1), ContractError);
+  EXPECT_THROW(cache.share(0, 0, 1), ContractError);
+  EXPECT_THROW(cache.share(0, 1, 150), ContractError);
   EXPECT_THROW(cache.length(2), ContractError);
   EXPECT_THROW(cache.view(0, 3), ContractError);
 }

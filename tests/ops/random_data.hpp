@@ -35,6 +35,30 @@ inline std::vector<WeightType> types_with_kernel() {
   return types;
 }
 
+/// Keys and values of some sequences of one layer, with memory of their own, full of NaN where nothing was stored. No
+/// block lies behind the one before it.
+struct KvMemory {
+  KvMemory(KvType type, int kv_heads, int head_dim, Position positions, int sequences = 1)
+      : blocks(static_cast<std::size_t>(sequences * KvView::blocks_of(positions))),
+        memory(blocks.size() * static_cast<std::size_t>(KvView::block_bytes(type, kv_heads, head_dim))),
+        like{memory.data(), nullptr, type, kv_heads, head_dim, KvView::blocks_of(positions) * KvView::block_positions} {
+    std::iota(blocks.rbegin(), blocks.rend(), 0);
+    forget();
+  }
+
+  void forget() { std::fill(memory.span().begin(), memory.span().end(), std::byte{0xFF}); }
+
+  KvView view(int sequence = 0) const {
+    KvView view = like;
+    view.blocks = blocks.data() + std::ptrdiff_t{sequence} * (like.capacity / KvView::block_positions);
+    return view;
+  }
+
+  std::vector<std::int32_t> blocks;
+  device::Buffer<std::byte> memory;
+  KvView like;
+};
+
 /// All rows of a pass are one sequence's.
 inline std::array<SequenceRows, 1> one_sequence(const KvView& cache, Position begin, std::int64_t rows) {
   return {SequenceRows{cache, begin, 0, rows}};

@@ -94,16 +94,15 @@ class AttentionRows : public ::testing::TestWithParam<KvType> {};
 TEST_P(AttentionRows, HaveTheSameBitsInAnyCompany) {
   constexpr int heads = 6, kv_heads = 2, head_dim = 24;
   constexpr Position before = 1000;  // the rows lie across the end of the sixteenth split: so many are combined at once
-  constexpr Position capacity = KvView::round_up(before + most_rows);
-  device::Buffer<std::byte> memory(static_cast<std::size_t>(KvView::bytes(GetParam(), kv_heads, head_dim, capacity)));
-  const KvView cache{memory.data(), GetParam(), kv_heads, head_dim, capacity};
+  KvMemory memory(GetParam(), kv_heads, head_dim, before + most_rows);
+  const KvView cache = memory.view();
   const Matrix k = random_matrix(before + most_rows, kv_heads * head_dim, 1);
   const Matrix v = random_matrix(before + most_rows, kv_heads * head_dim, 2);
   const Matrix q = random_matrix(most_rows, heads * head_dim, 3);
   expect_row_invariant([&](device::Stream& stream, std::int64_t first, std::int64_t rows) {
     const auto begin = static_cast<Position>(before + first);
     // What lies behind the rows of this pass was never stored, or was rolled back.
-    std::fill(memory.span().begin(), memory.span().end(), std::byte{0xFF});
+    memory.forget();
     store_kv(stream, one_sequence(cache, 0, begin + rows), rows_of(k, 0, begin + rows), rows_of(v, 0, begin + rows));
     Matrix out(rows, heads * head_dim);
     attention(stream, one_sequence(cache, begin, rows), rows_of(q, first, rows), out.view());
@@ -115,14 +114,13 @@ TEST_P(AttentionRows, HaveTheSameBitsBesideOtherSequences) {
   constexpr int heads = 6, kv_heads = 2, head_dim = 24;
   constexpr int sequences = 40;  // more than are done together
   constexpr Position capacity = 256;
-  const auto bytes = static_cast<std::size_t>(KvView::bytes(GetParam(), kv_heads, head_dim, capacity));
-  device::Buffer<std::byte> memory(sequences * bytes);
+  KvMemory memory(GetParam(), kv_heads, head_dim, capacity, sequences);
   std::vector<SequenceRows> all;
   std::int64_t rows = 0;
   for (int s = 0; s < sequences; ++s) {
     const Position begin = s * 37 % 200;  // contexts of all lengths
     const std::int64_t count = 1 + s % 3;
-    all.push_back({{memory.data() + s * bytes, GetParam(), kv_heads, head_dim, capacity}, begin, rows, count});
+    all.push_back({memory.view(s), begin, rows, count});
     rows += count;
   }
   const Matrix k = random_matrix(capacity, kv_heads * head_dim, 1), v = random_matrix(capacity, kv_heads * head_dim, 2);
@@ -130,7 +128,7 @@ TEST_P(AttentionRows, HaveTheSameBitsBesideOtherSequences) {
   const Matrix q = random_matrix(rows, heads * head_dim, 5);
   for (const int threads : {1, 2}) {
     device::Stream stream(device::Device::host(), threads);
-    std::fill(memory.span().begin(), memory.span().end(), std::byte{0xFF});  // what is not stored shows
+    memory.forget();  // what is not stored shows
     for (const SequenceRows& s : all) {
       const auto past = one_sequence(s.cache, 0, s.begin);
       store_kv(stream, past, rows_of(k, 0, s.begin), rows_of(v, 0, s.begin));

@@ -5,6 +5,7 @@
 
 #include <filesystem>
 #include <numeric>
+#include <utility>
 #include <vector>
 
 #include "comm/mpi_group.hpp"
@@ -46,13 +47,27 @@ std::vector<Token> decode(model::LanguageModel& model) {
   return text;
 }
 
+/// The token after a text of 70, and after the same text in another slot that goes on from what the first holds of it.
+std::pair<Token, Token> next_in_two_slots(model::LanguageModel& model) {
+  std::vector<Token> text(70);
+  std::iota(text.begin(), text.end(), 1);
+  Token first = 0, second = 0;
+  const model::Segment whole{0, 0, text, 1};
+  model.truncate(0, 0);
+  model.forward({&whole, 1}, {&first, 1});
+  EXPECT_EQ(model.share(0, 1, 70), 64);
+  const model::Segment rest{1, 64, std::span(text).subspan(64), 1};
+  model.forward({&rest, 1}, {&second, 1});
+  return {first, second};
+}
+
 TEST(SharedModel, PeersComputeWhatTheLeaderSaysAndAgreeWithThemselves) {
   const comm::Communicator world = comm::Communicator::world();
   const std::filesystem::path path = write_model(world);
   comm::MpiGroup group(world);
   const auto checkpoint = model::Checkpoint::open(path);
   model::Transformer shard(
-      checkpoint, {.weights = model::WeightFormat::native, .layers = {}, .slots = 1, .context = 64, .threads = 1},
+      checkpoint, {.weights = model::WeightFormat::native, .layers = {}, .slots = 2, .context = 128, .threads = 1},
       &group);
   std::vector<int> peers(world.size() - 1);
   std::iota(peers.begin(), peers.end(), 1);
@@ -62,6 +77,8 @@ TEST(SharedModel, PeersComputeWhatTheLeaderSaysAndAgreeWithThemselves) {
     const std::vector<Token> first = decode(shared);
     shared.truncate(0, 0);
     EXPECT_EQ(decode(shared), first);
+    const auto [whole, rest] = next_in_two_slots(shared);
+    EXPECT_EQ(whole, rest);
     shared.release_peers();
     std::filesystem::remove(path);
   } else {

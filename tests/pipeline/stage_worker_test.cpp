@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <map>
 #include <optional>
 #include <random>
 #include <thread>
@@ -35,6 +36,12 @@ class ToyLanguageModel final : public model::LanguageModel {
   void truncate(model::Slot slot, Position length) override {
     expect(length <= this->length(slot), "a cache is cut, never extended, by truncate");
     caches_.at(slot).resize(length);
+  }
+  Position share(model::Slot from, model::Slot to, Position length) override {
+    expect(from != to && length <= this->length(from), "another slot's positions are shared");
+    caches_.at(to) = caches_.at(from);
+    truncate(to, length / block_positions * block_positions);
+    return this->length(to);
   }
   bool forward(std::span<const model::Segment> segments, std::span<Token> next, const model::KeepGoing& keep_going,
                std::span<float> /*probabilities*/) override {
@@ -208,6 +215,28 @@ TEST(StageWorker, WhatTwoPromptsShareIsComputedOnce) {
   if (world.rank() == world.size() - 1) {
     EXPECT_EQ(begins, (std::vector<Position>{0, 20, 3}));
   }
+}
+
+TEST(StageWorker, WhatPromptsInFlightShareIsComputedOnce) {
+  const comm::Communicator world = comm::Communicator::world();
+  Chain chain(world);
+  chain.in_flight = 4;
+  std::vector<std::vector<Token>> prompts(4, std::vector<Token>(300, 2));
+  for (Token last = 1; last <= 4; ++last) prompts[last - 1].push_back(last);
+  ListQueue queue(prompts, 40);
+  chain.run(queue);
+  chain.expect_autoregressive(queue, 4, 40);
+  std::map<SequenceId, Position> first;  // of the prompts' passes
+  for (const auto& [id, trace] : chain.traces) {
+    for (const StepRecord& step : trace.steps) {
+      if (step.kind == StepKind::prefill && step.given_up == 0) first.try_emplace(id, step.position);
+    }
+  }
+  if (world.rank() != world.size() - 1) return;
+  ASSERT_EQ(first.size(), 4u);
+  EXPECT_EQ(first.begin()->second, 0);
+  for (auto other = std::next(first.begin()); other != first.end(); ++other)
+    EXPECT_EQ(other->second, 256) << "four blocks of 64, as soon as they are there";
 }
 
 TEST(StageWorker, ADrafterThatKnowsFewerTokensDoesNotChangeTheOutput) {
