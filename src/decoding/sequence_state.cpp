@@ -90,7 +90,7 @@ void SequenceState::receive(const Progress& message) {
 // -------------------------------------------------------------------------------------------------------- work
 
 void SequenceState::reuse(Position positions) {
-  expect(!outstanding_, "a cache is taken over before any work");
+  expect(!has_begun_, "a cache is taken over before any work");
   expect(positions >= kv_length_ && positions < prompt_length_, "the last token of the prompt is computed");
   kv_length_ = positions;
 }
@@ -115,7 +115,7 @@ std::optional<Candidate> SequenceState::candidate() const {
 std::optional<Work> SequenceState::next_work(const StepLimits& limits) {
   const std::optional<Candidate> step = candidate();
   if (!step) return std::nullopt;
-  outstanding_ = true;
+  has_begun_ = outstanding_ = true;
   is_outdated_ = false;
   if (!options_->has_model) return Proposal{sequence_, length(), room()};
   return next_pass({.rows = std::min(limits.rows, step->rows), .drafts = std::min(limits.drafts, step->drafts)});
@@ -429,7 +429,8 @@ std::uint64_t SequenceState::digest() const {
         epoch_out_, sent_, acknowledged_, confirmed_, reported_confirmed_, round_}) {
     digest.add(number);
   }
-  for (const bool flag : {outstanding_, is_outdated_, is_exhausted_, is_overruled_, turn_, stepped_}) digest.add(flag);
+  for (const bool flag : {has_begun_, outstanding_, is_outdated_, is_exhausted_, is_overruled_, turn_, stepped_})
+    digest.add(flag);
   verdicts_.add_to(digest);
   return digest.value();
 }

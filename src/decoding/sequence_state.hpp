@@ -152,6 +152,7 @@ class SequenceState {
   std::vector<Token> draft_;
   std::vector<Confidence> draft_confidences_;  // [draft_]
   Position kv_length_ = 0;
+  bool has_begun_ = false;  // work
   bool outstanding_ = false;
   bool is_outdated_ = false;   // the view has changed since the outstanding work was handed out
   bool is_exhausted_ = false;  // a drafter without a model has no guess for this view

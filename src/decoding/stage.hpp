@@ -22,7 +22,8 @@ namespace pipespec::decoding {
 struct Ended {
   SequenceId sequence;
   LinkStatistics statistics;
-  std::vector<Token> output;  ///< behind the prompt, as far as it is known to be the target's
+  std::vector<Token> output;  ///< behind the prompt, as far as the target has confirmed it; where it ended before a
+                              ///< correction came, the end may be this stage's own guess
 };
 
 /// What the driver chooses for a candidate.

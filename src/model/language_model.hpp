@@ -41,7 +41,8 @@ class LanguageModel {
   /// Positions whose keys and values a slot holds.
   virtual Position length(Slot slot) const = 0;
 
-  /// Forgets the positions of `slot` from `length` on. Requires 0 ≤ length ≤ length(slot). O(1).
+  /// Forgets the positions of `slot` from `length` on. Requires 0 ≤ length ≤ length(slot). At most a step for each
+  /// block of positions.
   virtual void truncate(Slot slot, Position length) = 0;
 
   /// Slots whose texts begin alike can share what is computed of that, in blocks of so many positions.

@@ -49,7 +49,7 @@ bool SyntheticModel::forward(std::span<const Segment> segments, std::span<Token>
   const double end = begin + times_.pass + static_cast<double>(rows) * times_.row;
   const std::chrono::duration<double> layer(std::max((end - begin) / layers, shortest_layer));
   sharpen_timers();
-  while (keep_going && steady_seconds() + layer.count() < end) {
+  while (keep_going && steady_seconds() + layer.count() + shortest_layer / 2 < end) {  // waking up takes some of it
     std::this_thread::sleep_for(layer);
     if (keep_going()) continue;
     for (const Segment& segment : segments) truncate(segment.slot, segment.begin);

@@ -28,7 +28,8 @@ class SyntheticModel final : public LanguageModel {
   Position length(Slot slot) const override { return static_cast<Position>(caches_.at(slot).size()); }
   void truncate(Slot slot, Position length) override;
   Position share(Slot from, Slot to, Position length) override;
-  /// Tells no probabilities. Asks some 30 times, as a model does between its layers.
+  /// Tells no probabilities. Asks some 30 times, as a model does between its layers, or every 0.1 ms where that is less
+  /// often.
   bool forward(std::span<const Segment> segments, std::span<Token> next, const KeepGoing& keep_going = {},
                std::span<float> probabilities = {}) override;
 

@@ -51,8 +51,9 @@ void store_kv(device::Stream& stream, std::span<const SequenceRows> sequences, M
 
 /// out = softmax(q·kᵀ/√head_dim)·v for every head of the sequences' rows of q, out [rows, heads·head_dim]. A row sees
 /// its sequence up to its own position, all of which is stored. heads is a multiple of kv_heads; the heads of a group
-/// share one kv head. The caches are alike. Positions are taken in splits of 64 on an absolute grid and the splits
-/// combined in order, so a row's bits do not depend on the other rows, the threads or the instruction set.
+/// share one kv head. The caches are alike but for their capacity. Positions are taken in splits of 64 on an absolute
+/// grid and the splits combined in order, so a row's bits do not depend on the other rows, the threads or the
+/// instruction set.
 void attention(device::Stream& stream, std::span<const SequenceRows> sequences, MatrixView<const float> q,
                MatrixView<float> out);
 

@@ -174,7 +174,8 @@ class JobGroup {
 void attention(device::Stream& stream, std::span<const SequenceRows> sequences, MatrixView<const float> q,
                MatrixView<float> out) {
   if (sequences.empty()) return;
-  const KvView& like = sequences.front().cache;
+  KvView like = sequences.front().cache;
+  for (const SequenceRows& rows : sequences) like.capacity = std::max(like.capacity, rows.cache.capacity);
   const std::int64_t width = std::int64_t{like.kv_heads} * like.head_dim;
   expect(q.cols % width == 0 && out.rows == q.rows && out.cols == q.cols, "queries have whole groups of heads");
   JobGroup group(stream, attention_scratch_bytes(like, q.cols / like.head_dim));

@@ -253,14 +253,16 @@ void StageWorker::take_slot(SequenceId sequence) {
 Position StageWorker::held(std::span<const Token> prompt, model::Slot slot) const {
   const auto entry = kept_.find(slot);
   if (entry == kept_.end()) return 0;
-  const std::vector<Token>& kept = entry->second;
+  const auto kept = std::span(entry->second)
+                        .first(std::min(entry->second.size(), static_cast<std::size_t>(parts_.model->length(slot))));
   const auto differ = std::mismatch(kept.begin(), kept.end(), prompt.begin(), prompt.end() - 1).first;
-  return std::min(static_cast<Position>(differ - kept.begin()), parts_.model->length(slot));
+  return static_cast<Position>(differ - kept.begin());
 }
 
 /// A prompt whose first pass is still to come takes over what another slot, also of a live sequence, holds more of it.
-/// So of prompts that come together and begin alike the first is computed, and the others go on from there: they wait
-/// for it in any case, as the rows of a pass are limited. Passes then also read what is shared from nearer caches.
+/// So of long prompts that come together and begin alike the first is computed, and the others go on from there: they
+/// wait for it in any case, as the rows of a pass are limited. Those that are short enough to begin in one pass do not
+/// share. Passes then also read what is shared from nearer caches.
 void StageWorker::share_prompts() {
   constexpr Position block = model::LanguageModel::block_positions;
   for (const SequenceId sequence : unbegun_) {
@@ -271,7 +273,8 @@ void StageWorker::share_prompts() {
     Position most = state->kv_length() + block - 1;
     std::optional<model::Slot> donor;
     for (const auto& [slot, _] : kept_) {
-      const Position length = slot == own ? 0 : held(prompt, slot);
+      if (slot == own || parts_.model->length(slot) <= most) continue;
+      const Position length = held(prompt, slot);
       if (length <= most) continue;
       most = length;
       donor = slot;

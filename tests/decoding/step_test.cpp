@@ -31,6 +31,22 @@ TEST(AStep, StartsBehindWhatTheCacheHoldsOfThePrompt) {
   EXPECT_EQ(state.kv_length(), 3);
 }
 
+TEST(AStep, StartsBehindMoreIfTheCacheComesToHoldMore) {
+  auto state = target();
+  state.reuse(1);
+  state.reuse(2);
+  EXPECT_EQ(state.kv_length(), 2);
+  EXPECT_THROW(state.reuse(1), ContractError);
+}
+
+TEST(AStep, TakesNothingOverOnceThePromptHasBegun) {
+  auto state = target();
+  const Work work = state.next_work({.rows = 1}).value();
+  EXPECT_THROW(state.reuse(2), ContractError);
+  state.complete(std::get<Pass>(work), {});
+  EXPECT_THROW(state.reuse(2), ContractError);
+}
+
 TEST(AStep, ComputesTheLastTokenOfThePromptInAnyCase) {
   auto state = target();
   EXPECT_THROW(state.reuse(3), ContractError);

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <random>
 #include <set>
 
 #include "core/error.hpp"
@@ -126,6 +127,44 @@ TEST(KvCache, HasBlocksForAllSlotsToBeFull) {
     cache.truncate(round % 2, 0);
     cache.truncate(1 - round % 2, 0);
     EXPECT_EQ(cache.used_blocks(), 0);
+  }
+}
+
+/// Slots that grow, are cut and share at random, against plain texts: a token a position, written to the first bytes of
+/// its block.
+TEST(KvCache, HoldsWhatEverySlotWrote) {
+  const KvCache::Extents extents{.slots = 4, .layers = 1, .kv_heads = 1, .head_dim = 16, .context = 200};
+  std::mt19937 random(1);
+  KvCache cache(extents);
+  std::vector<std::vector<std::byte>> texts(4);
+  const auto at = [&](Slot slot, Position position) -> std::byte& {
+    return places(cache, slot, 0)[static_cast<std::size_t>(position / 64)][position % 64];
+  };
+  for (int step = 0; step < 3000; ++step) {
+    const auto slot = static_cast<Slot>(random() % 4), other = static_cast<Slot>((slot + 1 + random() % 3) % 4);
+    std::vector<std::byte>& text = texts[static_cast<std::size_t>(slot)];
+    const Position length = cache.length(slot);
+    if (random() % 3 == 0) {
+      text.resize(random() % (text.size() + 1));
+      cache.truncate(slot, static_cast<Position>(text.size()));
+    } else if (random() % 4 == 0) {
+      const auto& theirs = texts[static_cast<std::size_t>(other)];
+      const Position held = cache.share(other, slot, cache.length(other));
+      text.assign(theirs.begin(), theirs.begin() + held);
+    } else {
+      const auto rows = static_cast<Position>(random() % 40);
+      if (length + rows > extents.context) continue;
+      cache.reserve(slot, length, length + rows);
+      for (Position i = 0; i < rows; ++i) at(slot, length + i) = text.emplace_back(std::byte(random()));
+      if (random() % 5 == 0) text.resize(static_cast<std::size_t>(length));  // the pass is given up
+      cache.extend(slot, static_cast<Position>(text.size()) - length);
+      cache.truncate(slot, static_cast<Position>(text.size()));
+    }
+    for (Slot s = 0; s < 4; ++s) {
+      const std::vector<std::byte>& expected = texts[static_cast<std::size_t>(s)];
+      ASSERT_EQ(cache.length(s), std::ssize(expected));
+      for (Position p = 0; p < cache.length(s); ++p) ASSERT_EQ(at(s, p), expected[static_cast<std::size_t>(p)]) << step;
+    }
   }
 }
 

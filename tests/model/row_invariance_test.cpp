@@ -189,6 +189,33 @@ TEST_P(RowInvariance, WithOtherSegmentsInThePass) {
       });
 }
 
+TEST_P(RowInvariance, WithBlocksInCommon) {
+  on_every_rank(
+      {.slots = 2},
+      [&](Transformer& transformer) {
+        testing::logits(transformer, text_, 0);
+        EXPECT_EQ(transformer.share(0, 1, 140), 128);
+        // Both go on in the middle of a block that they share, the first with another text.
+        transformer.truncate(0, 70);
+        transformer.truncate(1, 100);
+        const auto other = testing::random_text(50, shape.vocabulary, 7);
+        const Segment both[] = {{0, 70, other, 1}, {1, 100, std::span(text_).subspan(100, 20), 1}};
+        std::vector<Token> next(2);
+        transformer.forward(both, next);
+        auto all = testing::logits(transformer, std::span(text_).subspan(120), 1);
+        transformer.truncate(0, 70);
+        const auto first = testing::logits(transformer, std::span(text_).subspan(70), 0);
+        all.insert(all.end(), first.begin(), first.end());
+        return all;
+      },
+      [&](const std::vector<float>& logits) {
+        const auto found = bits(logits);
+        const auto rows = [](std::size_t count) { return static_cast<std::ptrdiff_t>(count * shape.vocabulary); };
+        EXPECT_TRUE(std::equal(found.begin(), found.begin() + rows(30), whole_.begin() + rows(120), whole_.end()));
+        EXPECT_TRUE(std::equal(found.begin() + rows(30), found.end(), whole_.begin() + rows(70), whole_.end()));
+      });
+}
+
 INSTANTIATE_TEST_SUITE_P(Kinds, RowInvariance,
                          ::testing::Values(Kind{"f32", GgmlType::f32}, Kind{"f16", GgmlType::f16},
                                            Kind{"bf16", GgmlType::bf16}, Kind{"q8_0", GgmlType::q8_0},

@@ -49,6 +49,17 @@ TEST(SyntheticModel, SaysWhatItsTextSays) {
   }
 }
 
+TEST(SyntheticModel, GoesOnFromWhatAnotherSlotHolds) {
+  const std::vector<Token> tokens = tokens_up_to(64);
+  SyntheticModel model = make_model({}, 2);
+  const std::vector<Token> expected = outputs(model, 0, tokens, 64);
+  EXPECT_EQ(model.share(0, 1, 63), 0) << "whole blocks";
+  EXPECT_EQ(model.share(0, 1, 64), 64);
+  model.truncate(1, 40);
+  EXPECT_EQ(outputs(model, 1, std::span(tokens).subspan(40), 5), std::vector(expected.begin() + 40, expected.end()));
+  EXPECT_EQ(model.length(0), 64);
+}
+
 TEST(SyntheticModel, ARowDoesNotDependOnItsNeighbours) {
   const std::vector<Token> tokens = tokens_up_to(40);
   SyntheticModel whole = make_model();

@@ -67,6 +67,26 @@ class Strategies(ExecutableTest):
                   f"  - {{name: whole, model: {model}, tensor_parallel: 3}}")
         self.assert_run(5, self.config(stages, ALL_STRATEGIES), 12)
 
+    def test_prompts_that_begin_alike_in_flight(self):
+        model = self.tiny_model("grouped", heads=6, kv_heads=3, head_dim=32, type="Q8_0")
+        stages = (f"  - {{name: cut, model: {model}, layers: [0], kv_cache: f16, tensor_parallel: 2}}\n"
+                  f"  - {{name: whole, model: {model}, tensor_parallel: 2}}")
+        experiments = "\n".join([
+            "  - {strategy: autoregressive}",
+            *(f"  - {{strategy: {strategy}, sequences_in_flight: {count}, label: {strategy.split(',')[0]} {count}}}"
+              for strategy in ("autoregressive", "pipespec, window: 8", "speculative, lookahead: 4") for count in (3, 8))])
+        examples = "the other " * 40
+        prompts = self.write("alike.jsonl", "\n".join(
+            f'{{"id": "p{i}", "prompt": "{examples}{"then the " * (i % 5)}the {i}"}}' for i in range(20)))
+        config = self.config(stages, experiments, tasks=f"  - {{preset: jsonl, file: {prompts}}}")
+        self.assert_run(4, config, 7 * 20)
+        done = run(4, "run", config, "--set", "generation={max_new_tokens: 40, temperature: 30}", "--check-invariants",
+                   "--out", self.folder / "drawn")
+        self.assertEqual(done.returncode, DONE, done.stderr)
+        drawn = self.samples(self.folder / "drawn")
+        self.assert_identical(drawn)
+        self.assertGreater(len({str(sample["token_ids"]) for sample in drawn}), 15, "the prompts differ")
+
     def test_a_model_in_eight_bits_drafted_for_by_itself_in_four(self):
         model = self.tiny_model("grouped_f32", heads=6, kv_heads=3, head_dim=32)
         stages = (f"  - {{name: four, model: {model}, weights: int4}}\n"

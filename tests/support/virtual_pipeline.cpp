@@ -245,7 +245,7 @@ void VirtualPipeline::after_event(int index) {
   check_agreement(index);
 }
 
-/// A new sequence takes over what the cache holds of its prompt.
+/// A new sequence takes over what the cache holds of its prompt, in two steps.
 void VirtualPipeline::admit(Node& node) const {
   for (const SequenceId sequence : node.stage.live()) {
     const auto [cache, is_new] = node.caches.try_emplace(sequence.value);
@@ -255,6 +255,7 @@ void VirtualPipeline::admit(Node& node) const {
     for (const Token token : state.view().first(reused)) {
       cache->second.push_back((cache->second.empty() ? ToyText{} : cache->second.back()).followed_by(token));
     }
+    node.stage.reuse(sequence, reused / 2);
     node.stage.reuse(sequence, reused);
   }
 }
