@@ -62,7 +62,8 @@ struct Sample {
 
 /// Decodes the prompts in order, as pipeline/stage_worker.hpp would: a stage that is free takes what has arrived and
 /// begins the next pass; what arrives during a pass counts before its result does, and a void pass is given up.
-/// Computing is free of charge but for the times of the steps, and so is looking for messages. Deterministic.
+/// Computing is free of charge but for the times of the steps, and so is looking for messages. Every prompt is computed
+/// whole, also where it begins like another. Deterministic.
 std::vector<Sample> run(const Chain& chain, std::span<const Prompt> prompts);
 
 }  // namespace pipespec::simulate
