@@ -29,13 +29,13 @@ void OutputHistory::index(std::size_t from) {
 
 TextMatch OutputHistory::find(std::span<const Token> text, int most) const {
   TextMatch best;
-  if (text.size() < 2 || most < least_match) return best;
+  if (text.size() < least_match || most < least_match) return best;
   const auto places = behind_.find(pair(text[text.size() - 2], text.back()));
   if (places == behind_.end()) return best;
   const auto most_tokens = std::min(text.size(), static_cast<std::size_t>(most));
   std::size_t best_place = 0;
   for (const std::size_t place : places->second | std::views::reverse | std::views::take(tried)) {
-    std::size_t length = 2;
+    std::size_t length = least_match;
     while (length < std::min(most_tokens, place) && tokens_[place - 1 - length] == text[text.size() - 1 - length])
       ++length;
     if (static_cast<int>(length) <= best.length) continue;
