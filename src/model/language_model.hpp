@@ -56,7 +56,7 @@ class LanguageModel {
   /// segment, the next token after each of the last `outputs` rows, the most likely one (ties: the lower id) or as the
   /// model samples, to `next` [sum of outputs]. Token ids must be < vocabulary_size(), and begin + rows ≤
   /// context_length().
-  /// `keep_going`, if there is one, is asked between two layers and before the tokens are chosen. Once it answers no,
+  /// `keep_going`, if there is one, is asked twice a layer and while the tokens are chosen. Once it answers no,
   /// the pass is given up: forward() returns false, every slot is as long as before the call, and `next` is undefined.
   /// A pass that ran to its end returns true.
   /// `probabilities` [sum of outputs], if there are any, gets the chance that the model gives its most likely token at

@@ -18,6 +18,9 @@ namespace {
 
 using ops::MatrixView;
 
+/// Bytes of the head's weights between two questions whether the pass is still wanted: some 50 µs.
+constexpr std::int64_t head_bytes_at_once = std::int64_t{1} << 20;
+
 /// Whether one of the matrices multiplies 8-bit activations.
 template <class... Matrices>
 ops::NeedsBlocks needs_blocks(const Matrices&... matrices) {
@@ -113,7 +116,7 @@ void Transformer::check(const Segment& segment) const {
 }
 
 /// Runs the segments chunk by chunk and gives head() the normalised last layer [outputs, width] of each chunk's
-/// outputs. False: keep_going() answered no, and no slot has grown.
+/// outputs, which may give up, too. False: keep_going() answered no, and no slot has grown.
 template <class Head>
 bool Transformer::pass(std::span<const Segment> segments, const KeepGoing& keep_going, Head&& head) {
   for (const Segment& segment : segments) check(segment);
@@ -157,12 +160,13 @@ bool Transformer::run_chunk(const KeepGoing& keep_going, Head&& head) {
   for (std::size_t layer = 0; layer < weights_.layers.size(); ++layer) {
     if (layer > 0 && is_given_up()) return false;
     attend(layer, timer);
+    if (is_given_up()) return false;
     feed_forward(layer, timer);
   }
   const MatrixView<const float> outputs = normalise_outputs();
   timer.lap(Operation::norm);
   if (is_given_up()) return false;
-  if (outputs.rows > 0) head(outputs);
+  if (outputs.rows > 0 && !head(outputs)) return false;
   timer.lap(Operation::head);
   for (const Piece& piece : pieces_) cache_.extend(piece.slot, static_cast<Position>(piece.rows()));
   pieces_.clear();
@@ -290,14 +294,15 @@ void Transformer::note_places() {
 }
 
 /// From whole rows of logits. Every rank looks at those of all, and so chooses the same.
-void Transformer::choose(MatrixView<const float> outputs, std::span<Token> next, std::span<float> probabilities) {
+bool Transformer::choose(MatrixView<const float> outputs, std::span<Token> next, const KeepGoing& keep_going,
+                         std::span<float> probabilities) {
   LogitBuffers& buffers = *choosing_;
   if (draws_) note_places();
   for (std::int64_t first = 0; first < outputs.rows; first += LogitBuffers::rows) {
     const auto from = static_cast<std::size_t>(first);
     const std::size_t rows = std::min<std::size_t>(LogitBuffers::rows, next.size() - from);
     const MatrixView<float> logits = buffers.logits.rows(static_cast<std::int64_t>(rows));
-    write_logits(outputs.row_range(first, logits.rows), buffers.own_logits, logits);
+    if (!write_logits(outputs.row_range(first, logits.rows), keep_going, buffers.own_logits, logits)) return false;
     if (tells_probabilities_) {
       const std::span<Best> best = std::span(best_).first(rows);
       const std::span<float> told = std::span(buffers.probabilities).first(rows);
@@ -308,18 +313,36 @@ void Transformer::choose(MatrixView<const float> outputs, std::span<Token> next,
     if (draws_)
       buffers.sampler.draw(stream_, logits, std::span(buffers.places).subspan(from, rows), next.subspan(from, rows));
   }
+  return true;
 }
 
 /// Gathers row by row, as the parts of a row lie next to one another only there. `own` has room for this rank's.
-void Transformer::write_logits(MatrixView<const float> outputs, RowBuffer& own, MatrixView<float> out) {
+/// False: keep_going() answered no.
+bool Transformer::write_logits(MatrixView<const float> outputs, const KeepGoing& keep_going, RowBuffer& own,
+                               MatrixView<float> out) {
   workspace_.activations.assign(stream_, outputs, needs_blocks(weights_.head));
   const bool has_all = shard_.outputs.size() == output_count_;
-  if (has_all) return ops::linear(stream_, weights_.head, workspace_.activations, out);
+  if (has_all) return multiply_head(keep_going, out);
   const MatrixView<float> part = own.rows(outputs.rows);
-  ops::linear(stream_, weights_.head, workspace_.activations, part);
+  if (!multiply_head(keep_going, part)) return false;
   for (std::int64_t r = 0; r < outputs.rows; ++r)
     group_->gather({part.row(r), static_cast<std::size_t>(part.cols)},
                    {out.row(r), static_cast<std::size_t>(out.cols)});
+  return true;
+}
+
+/// This rank's logits of the activations. The head of a small model takes as long as many of its layers, so one who may
+/// have to give up asks several times. False: keep_going() answered no.
+bool Transformer::multiply_head(const KeepGoing& keep_going, MatrixView<float> out) {
+  const ops::PackedMatrix& head = weights_.head;
+  const std::int64_t most =
+      keep_going ? head_bytes_at_once / static_cast<std::int64_t>(head.tile_bytes()) : head.tiles();
+  for (std::int64_t begin = 0, end = 0; begin < head.tiles(); begin = end) {
+    if (begin > 0 && keep_going && !keep_going()) return false;
+    end = std::min(begin + std::max<std::int64_t>(most, 1), head.tiles());
+    ops::linear_tiles(stream_, head, workspace_.activations, begin, end, out);
+  }
+  return true;
 }
 
 bool Transformer::forward(std::span<const Segment> segments, std::span<Token> next, const KeepGoing& keep_going,
@@ -336,7 +359,9 @@ bool Transformer::forward(std::span<const Segment> segments, std::span<Token> ne
       return std::exchange(places, places.subspan(count)).first(count);
     };
     const std::span<Token> chosen = take(next);
-    choosing_ ? choose(outputs, chosen, take(probabilities)) : find_best(outputs, chosen);
+    if (choosing_) return choose(outputs, chosen, keep_going, take(probabilities));
+    find_best(outputs, chosen);
+    return true;
   });
 }
 
@@ -347,8 +372,9 @@ void Transformer::logits(Slot slot, std::span<const Token> tokens, MatrixView<fl
   std::int64_t written = 0;
   RowBuffer own(group_ ? chunk_rows : 0, shard_.outputs.size());
   pass(std::span(&segment, 1), {}, [&](MatrixView<const float> outputs) {
-    write_logits(outputs, own, out.row_range(written, outputs.rows));
+    write_logits(outputs, {}, own, out.row_range(written, outputs.rows));
     written += outputs.rows;
+    return true;
   });
 }
 

@@ -116,8 +116,11 @@ class Transformer final : public LanguageModel {
   void find_best(ops::MatrixView<const float> outputs, std::span<Token> next);
   Token token_of(const Best& best) const;
   void note_places();
-  void choose(ops::MatrixView<const float> outputs, std::span<Token> next, std::span<float> probabilities);
-  void write_logits(ops::MatrixView<const float> outputs, RowBuffer& own, ops::MatrixView<float> out);
+  bool choose(ops::MatrixView<const float> outputs, std::span<Token> next, const KeepGoing& keep_going,
+              std::span<float> probabilities);
+  bool write_logits(ops::MatrixView<const float> outputs, const KeepGoing& keep_going, RowBuffer& own,
+                    ops::MatrixView<float> out);
+  bool multiply_head(const KeepGoing& keep_going, ops::MatrixView<float> out);
   void check(const Segment& segment) const;
 
   std::shared_ptr<const Checkpoint> checkpoint_;

@@ -28,6 +28,11 @@ struct Product {
 void linear(device::Stream& stream, std::span<const Product> products, const Activations& x);
 void linear(device::Stream& stream, const PackedMatrix& weights, const Activations& x, MatrixView<float> y);
 
+/// The outputs of the tiles [begin, end) alone, PackedMatrix::tile_outputs each, to their places in y [rows, out]: for
+/// products that take long, so that something can be asked in between.
+void linear_tiles(device::Stream& stream, const PackedMatrix& weights, const Activations& x, std::int64_t begin,
+                  std::int64_t end, MatrixView<float> y);
+
 /// The largest output of every row and its token, first_token + index of the output; ties: the lower token; NaN is
 /// never the largest. The same bits as `linear` and a search, without the outputs being written. best: [rows].
 void linear_argmax(device::Stream& stream, const PackedMatrix& weights, const Activations& x, Token first_token,

@@ -62,14 +62,18 @@ void expect_fit(const PackedMatrix& w, const Activations& x) {
   expect(!is_quantized(w.type()) || x.has_blocks() == NeedsBlocks::yes, "quantised weights take 8-bit activations");
 }
 
+void expect_fit(const PackedMatrix& w, const Activations& x, const MatrixView<float>& y) {
+  expect_fit(w, x);
+  expect(y.rows == x.rows() && y.cols == w.out(), "y has room for the outputs");
+}
+
 }  // namespace
 
 void linear(device::Stream& stream, std::span<const Product> products, const Activations& x) {
   std::int64_t tiles = 0;
   bool are_alike = true;
   for (const Product& product : products) {
-    expect_fit(*product.weights, x);
-    expect(product.y.rows == x.rows() && product.y.cols == product.weights->out(), "y has room for the outputs");
+    expect_fit(*product.weights, x, product.y);
     tiles += product.weights->tiles();
     are_alike = are_alike && product.weights->tiles() == products.front().weights->tiles();
   }
@@ -96,6 +100,15 @@ void linear(device::Stream& stream, std::span<const Product> products, const Act
 void linear(device::Stream& stream, const PackedMatrix& weights, const Activations& x, MatrixView<float> y) {
   const Product product{&weights, y};
   linear(stream, {&product, 1}, x);
+}
+
+void linear_tiles(device::Stream& stream, const PackedMatrix& weights, const Activations& x, std::int64_t begin,
+                  std::int64_t end, MatrixView<float> y) {
+  expect_fit(weights, x, y);
+  expect(begin >= 0 && begin <= end && end <= weights.tiles(), "the tiles exist");
+  stream.pool().parallel_for(end - begin, [&](std::int64_t first, std::int64_t last) {
+    HWY_DYNAMIC_DISPATCH(write_tiles)(weights, x, begin + first, begin + last, y);
+  });
 }
 
 void linear_argmax(device::Stream& stream, const PackedMatrix& weights, const Activations& x, Token first_token,

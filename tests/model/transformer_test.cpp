@@ -296,7 +296,7 @@ TEST(Transformer, APassGivenUpAnywhereLeavesNoTrace) {
     Transformer transformer(checkpoint, {});
     return testing::logits(transformer, text);
   }();
-  constexpr int questions = 2 * 3;  // in each of two chunks: between its layers, and before its tokens are chosen
+  constexpr int questions = 2 * 6;  // in each of two chunks: twice a layer, the last time before tokens are chosen
   Transformer transformer(checkpoint, {.slots = 2});
   std::vector<Token> next(250 + 4);
   const auto forward = [&](const KeepGoing& keep_going) {
@@ -319,6 +319,26 @@ TEST(Transformer, APassGivenUpAnywhereLeavesNoTrace) {
     const auto rest = testing::logits(transformer, std::span(text).subspan(end), slot);
     EXPECT_TRUE(std::equal(rest.rbegin(), rest.rend(), expected.rbegin())) << "slot " << slot;
   }
+}
+
+TEST(Transformer, APassGivenUpInALongHeadLeavesNoTrace) {
+  const TinyModel model{.layers = 2, .vocabulary = 10000};  // the head is 2.4 MiB
+  Transformer transformer(testing::open(testing::make_tiny_gguf(model)), {.tells_probabilities = true});
+  const auto text = testing::random_text(5, model.vocabulary);
+  const Segment segments[] = {{0, 0, text, 2}};
+  const auto forward = [&](const KeepGoing& keep_going, std::vector<Token>& next) {
+    return transformer.forward(segments, next, keep_going);
+  };
+  std::vector<Token> next(2), expected(2);
+  ASSERT_TRUE(forward({}, expected));
+  transformer.truncate(0, 0);
+  constexpr int questions = 4 + 2;  // twice a layer, and behind each MiB of the head
+  for (int answered = 0; answered < questions; ++answered) {
+    EXPECT_FALSE(forward(yes(answered), next));
+    EXPECT_EQ(transformer.length(0), 0);
+  }
+  EXPECT_TRUE(forward(yes(questions), next));
+  EXPECT_EQ(next, expected);
 }
 
 TEST(Transformer, CutToSomeLayersItEqualsTheModelThatHasOnlyThose) {

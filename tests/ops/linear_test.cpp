@@ -100,6 +100,22 @@ TEST_P(Linear, ProductsTogetherAreTheProductsAlone) {
     for (std::int64_t o = 0; o < 57; ++o) ASSERT_EQ(both.at(r, o), o < 40 ? y1.at(r, o) : y2.at(r, o - 40));
 }
 
+TEST_P(Linear, TilesAloneGoToTheirPlacesWithTheSameBits) {
+  const WeightType type = GetParam();
+  constexpr std::int64_t out = 150, rows = 3;  // ten tiles, the last not full
+  const std::int64_t in = whole_blocks(type, 64);
+  const auto w = packed(type, random_weights(type, out, in, 7), out, in);
+  const Matrix x = random_matrix(rows, in, 8), whole = multiply(w, x);
+  Activations activations;
+  activations.assign(stream, x.view(), is_quantized(type) ? NeedsBlocks::yes : NeedsBlocks::no);
+  Matrix y(rows, out);
+  linear_tiles(stream, w, activations, 7, 10, y.view());
+  linear_tiles(stream, w, activations, 0, 4, y.view());
+  for (std::int64_t r = 0; r < rows; ++r)
+    for (std::int64_t o = 0; o < out; ++o) ASSERT_EQ(y.at(r, o), o < 64 || o >= 112 ? whole.at(r, o) : 0.0f);
+  EXPECT_THROW(linear_tiles(stream, w, activations, 9, 11, y.view()), ContractError);
+}
+
 TEST_P(Linear, ArgmaxIsTheSearchOfTheProductsBits) {
   const WeightType type = GetParam();
   constexpr std::int64_t out = 1003, rows = 70;
