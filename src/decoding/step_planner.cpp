@@ -15,12 +15,17 @@ constexpr double rate_memory = 0.98;
 constexpr double wait_memory = 0.9;
 constexpr double least_chance = 0.05;  ///< of a token that is worth drafting
 constexpr double first_burst = 4;
-constexpr int first_patience = 16, most_patience = 512;
 
 int drafts_of(std::span<const Candidate> candidates) {
   int drafts = 0;
   for (const Candidate& candidate : candidates) drafts += candidate.drafts;
   return drafts;
+}
+
+int ahead_of(std::span<const Candidate> candidates) {
+  int ahead = 0;
+  for (const Candidate& candidate : candidates) ahead += candidate.ahead;
+  return ahead;
 }
 
 int rows_of(std::span<const Candidate> candidates) {
@@ -62,6 +67,7 @@ StepPlanner::StepPlanner(StepPolicy policy, const StageOptions& options)
 // -------------------------------------------------------------------------------------------------------- plans
 
 StepPlan StepPlanner::plan(std::span<const Candidate> candidates, double now) {
+  if (wait_ && ahead_of(candidates) > wait_->ahead) learn_from_passing_on(candidates, now);
   std::vector<Candidate> ready;
   for (const Candidate& candidate : candidates) {
     if (!is_in_vain(candidate) && !is_short_of_drafts(candidate)) ready.push_back(candidate);
@@ -186,8 +192,8 @@ StepPlanner::Best StepPlanner::best_drafts(std::span<const Candidate> candidates
 
 // -------------------------------------------------------------------------------------------------------- waiting
 
-/// Seconds that the drafts that are expected next are worth.
-double StepPlanner::worthwhile_wait(std::span<const Candidate> candidates, double worth) const {
+/// Seconds that the drafts that are expected next are worth, as drafts go.
+double StepPlanner::hoped_wait(std::span<const Candidate> candidates, double worth) const {
   const double price = rate(candidates);
   if (price == 0) return 0;
   std::vector<Candidate> later(candidates.begin(), candidates.end());
@@ -195,24 +201,6 @@ double StepPlanner::worthwhile_wait(std::span<const Candidate> candidates, doubl
   const int more = has_drafts ? 1 : std::max(1, static_cast<int>(burst_.value(first_burst, 1)));
   later.front().drafts = std::min(most_drafts_, later.front().drafts + more);
   return std::max(0.0, best_drafts(later).worth - worth) / price;
-}
-
-StepPlanner::Arrival::Arrival() : seconds(wait_memory), patience(first_patience) {}
-
-bool StepPlanner::Arrival::is_worth(double worthwhile) {
-  if (worthwhile == 0 || (seconds.mean() >= worthwhile && ++skipped <= patience)) return false;
-  skipped = 0;
-  return true;
-}
-
-void StepPlanner::Arrival::came(double after) {
-  seconds.observe(after);
-  patience = first_patience;
-}
-
-void StepPlanner::Arrival::was_missed(double after) {
-  seconds.observe(2 * after);  // how much later it comes is not known
-  patience = std::min(2 * patience, most_patience);
 }
 
 /// Only where all may get drafts: nobody waits for the drafts of another. With drafts at hand a single sequence alone
@@ -223,28 +211,39 @@ bool StepPlanner::holds_back(std::span<const Candidate> candidates, const Best& 
                         std::ranges::all_of(candidates, [](const Candidate& candidate) {
                           return candidate.expects_drafts && !candidate.is_prefill;
                         });
-  if (wait_ && (!may_wait || drafts > wait_->drafts)) learn_from_wait(drafts, now);
+  if (wait_ && (!may_wait || drafts > wait_->drafts)) learn_from_wait(candidates, best, now);
   if (!may_wait) return false;
-  Arrival& arrival = drafts == 0 ? first_ : next_;
+  WaitLimit& limit = drafts == 0 ? first_ : next_;
   if (!wait_ || wait_->drafts != drafts) {
-    const double worthwhile = worthwhile_wait(candidates, best.worth);
-    if (!arrival.is_worth(worthwhile)) return false;
-    wait_ = Wait{.since = wait_ ? wait_->since : now, .from = now, .deadline = now + worthwhile, .drafts = drafts};
+    const double seconds = limit.choose(rate(candidates), hoped_wait(candidates, best.worth));
+    if (seconds == 0) return false;
+    wait_ = Wait{.since = wait_ ? wait_->since : now,
+                 .from = now,
+                 .deadline = now + seconds,
+                 .drafts = drafts,
+                 .ahead = ahead_of(candidates)};
   }
   if (now < wait_->deadline) return true;
-  arrival.was_missed(now - wait_->from);
+  limit.broken_off(now - wait_->from);
   return false;
 }
 
-/// It is over, with so many drafts. That the stage below has no guess is an answer, too.
-void StepPlanner::learn_from_wait(int drafts, double now) {
-  const int more = std::max(1, drafts - wait_->drafts);
-  if (wait_->drafts > 0) {
-    next_.came((now - wait_->from) / more);
-  } else {
-    first_.came(now - wait_->from);
-    if (drafts > 0) burst_.observe(drafts);
-  }
+/// It is over. That the stage below has no guess is an answer, too.
+void StepPlanner::learn_from_wait(std::span<const Candidate> candidates, const Best& best, double now) {
+  std::vector<Candidate> before(candidates.begin(), candidates.end());
+  for (Candidate& candidate : before) candidate.drafts = std::min(candidate.drafts, wait_->drafts);
+  const double tokens = best.worth - best_drafts(before).worth;
+  (wait_->drafts > 0 ? next_ : first_).answered(now - wait_->from, tokens);
+  const int drafts = drafts_of(candidates);
+  if (wait_->drafts == 0 && drafts > 0) burst_.observe(drafts);
+}
+
+/// Drafts came and were passed on at once: the step that was held back for them would have been in vain, as its token
+/// comes behind theirs.
+void StepPlanner::learn_from_passing_on(std::span<const Candidate> candidates, double now) {
+  (wait_->drafts > 0 ? next_ : first_)
+      .answered(now - wait_->from, rate(candidates) * times_.seconds(rows_of(candidates)));
+  wait_.reset();
 }
 
 // -------------------------------------------------------------------------------------------------------- learning

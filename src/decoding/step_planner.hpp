@@ -15,6 +15,7 @@
 #include "decoding/message.hpp"
 #include "decoding/sequence_state.hpp"
 #include "decoding/stage.hpp"
+#include "decoding/wait_limit.hpp"
 #include "decoding/work.hpp"
 
 namespace pipespec::decoding {
@@ -49,8 +50,7 @@ std::optional<Draft> draft_behind(const Pass& pass, const SequenceState& state);
 /// is, maximises tokens per second in the long run; W. Dinkelbach, "On nonlinear fractional programming", 1967.) So it
 ///  - checks a draft if the chance that it and all before it are accepted pays for its row; below the target its token
 ///    must be taken above as well to be worth anything;
-///  - waits for drafts that are on their way, no longer than they are worth, where they usually come in that time. How
-///    long they take is learned from waits; where they were too slow, a wait is tried again ever more rarely;
+///  - waits for drafts that are on their way, as long as that has earned most lately (WaitLimit);
 ///  - below the target, does not go on where its next token has next to no chance to be reached by the stage above, so
 ///    that a host that both share serves that one.
 /// Drafts that are not checked still tell how good they are: the step's own token is held against the first of them.
@@ -94,26 +94,17 @@ class StepPlanner {
     double from = 0;      // the drafts at hand are these
     double deadline = 0;  // for the next of them
     int drafts = 0;
-  };
-  /// How long drafts take to come to a stage that waits for them.
-  struct Arrival {
-    Arrival();
-    bool is_worth(double worthwhile);
-    void came(double after);
-    void was_missed(double after);
-
-    RunningMean seconds;
-    int skipped = 0;  // waits that were not tried since the last
-    int patience;     // before one is tried all the same
+    int ahead = 0;  // tokens that have been passed on
   };
 
   bool is_in_vain(const Candidate& candidate) const;
   bool is_short_of_drafts(const Candidate& candidate) const;
   double rate(std::span<const Candidate> candidates) const;
   Best best_drafts(std::span<const Candidate> candidates) const;
-  double worthwhile_wait(std::span<const Candidate> candidates, double worth) const;
+  double hoped_wait(std::span<const Candidate> candidates, double worth) const;
   bool holds_back(std::span<const Candidate> candidates, const Best& best, double now);
-  void learn_from_wait(int drafts, double now);
+  void learn_from_wait(std::span<const Candidate> candidates, const Best& best, double now);
+  void learn_from_passing_on(std::span<const Candidate> candidates, double now);
   Reach chance_to_be_reached(const Candidate& candidate) const;
   std::vector<double> worths(const Candidate& candidate, int drafts) const;
   StepPlan step(std::span<const Candidate> candidates, std::span<const int> drafts, double now);
@@ -131,8 +122,8 @@ class StepPlanner {
   double tokens_of_last_ = 0, seconds_of_last_ = 0;
   std::optional<double> last_end_;
 
-  Arrival first_;      // of drafts, where there are none
-  Arrival next_;       // of one more
+  WaitLimit first_;    // for drafts, where there are none
+  WaitLimit next_;     // for more
   RunningMean burst_;  // how many come first
   std::optional<Wait> wait_;
 };

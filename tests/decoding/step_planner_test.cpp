@@ -367,6 +367,35 @@ TEST(Adaptive, DraftsFarAheadWhereItIsBelieved) {
   EXPECT_GT(drafter.depth(), 20);
 }
 
+TEST(Adaptive, WaitsForDraftsThatSpareItAPass) {
+  // A stage in the middle, of passes of 1 s. A little after a correction the stage below has eight drafts, which are
+  // passed on at once: a pass that begins before is in vain.
+  StageOptions options;
+  options.index = {1};
+  options.stages = 3;
+  StepPlanner planner({Kind::adaptive}, options);
+  const Candidate cut{.sequence = {1}, .rows = 1, .expects_drafts = true};
+  Candidate passed_on = cut;
+  passed_on.ahead = 8;
+  double now = 0;
+  int waited = 0;
+  for (int i = 0; i < 100; ++i) {
+    StepPlan plan = planner.plan(std::vector{cut}, now);
+    if (plan.choices.empty() && i >= 50) ++waited;
+    if (!plan.choices.empty()) {
+      planner.passed(std::vector<Work>{Pass{.sequence = {1}, .tokens = {7}, .outputs = 1}}, now, now + 1);
+      now += 1;
+      continue;
+    }
+    now += 0.02;
+    plan = planner.plan(std::vector{passed_on}, now);
+    if (plan.choices.empty()) continue;
+    planner.passed(std::vector<Work>{Pass{.sequence = {1}, .tokens = {7}, .outputs = 1}}, now, now + 1);
+    now += 1;
+  }
+  EXPECT_EQ(waited, 50);
+}
+
 TEST(Eager, NeverStopsGuessing) {
   Drafter drafter({Kind::eager});
   for (int i = 0; i < 10; ++i) {
