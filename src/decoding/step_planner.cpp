@@ -14,6 +14,8 @@ namespace {
 constexpr double rate_memory = 0.98;
 constexpr double wait_memory = 0.9;
 constexpr double least_chance = 0.05;  ///< of a token that is worth drafting
+constexpr double hopeless = 0.02;      ///< chance that a token is taken above
+constexpr int rest = 32;               ///< verdicts of the stage above between two tries without hope
 constexpr double first_burst = 4;
 
 int drafts_of(std::span<const Candidate> candidates) {
@@ -57,6 +59,7 @@ std::optional<Draft> draft_behind(const Pass& pass, const SequenceState& state) 
 StepPlanner::StepPlanner(StepPolicy policy, const StageOptions& options)
     : policy_(options.schedule == Schedule::synchronous ? StepPolicy{.kind = StepPolicy::Kind::eager} : policy),
       is_target_(options.is_target()),
+      has_model_(options.has_model),
       most_drafts_(options.window - 1),
       // The stage below pauses when it is max_ahead tokens ahead, so no more will come.
       wanted_drafts_(std::min({policy.lookahead - 1, options.window - 1, options.max_ahead})),
@@ -95,7 +98,9 @@ StepPlan StepPlanner::step(std::span<const Candidate> candidates, std::span<cons
     const std::vector<double> each = worths(candidate, drafts[i]);
     const double expected = std::accumulate(each.begin(), each.end(), 0.0);
     plan.choices.push_back({candidate.sequence, drafts[i], candidate.drafts, expected});
-    sequences_[candidate.sequence].expected = expected;
+    Sequence& sequence = sequences_[candidate.sequence];
+    sequence.expected = expected;
+    sequence.heard = 0;
   }
   if (wait_) plan.waited = now - wait_->since;
   wait_.reset();
@@ -105,7 +110,15 @@ StepPlan StepPlanner::step(std::span<const Candidate> candidates, std::span<cons
 /// Adaptive: whether what comes next has next to no chance to be reached.
 bool StepPlanner::is_in_vain(const Candidate& candidate) const {
   if (policy_.kind != StepPolicy::Kind::adaptive || candidate.is_prefill) return false;  // a prompt is never in vain
-  return chance_to_be_reached(candidate).value < least_chance;
+  return chance_to_be_reached(candidate).value < least_chance || rests(candidate);
+}
+
+/// A stage with a model none of whose tokens has been taken lately tries again only now and then: its passes take from
+/// the host and from those that wait for it.
+bool StepPlanner::rests(const Candidate& candidate) const {
+  const auto sequence = sequences_.find(candidate.sequence);
+  if (is_target_ || !has_model_ || sequence == sequences_.end() || sequence->second.heard >= rest) return false;
+  return accepts_own_.of_draft_behind(sequence->second.own, Confidence()) < hopeless;
 }
 
 /// That the stage above takes all that it does not have yet, and so comes to what is next; and the streak then.
@@ -256,6 +269,7 @@ void StepPlanner::heard(const Message& message, const SequenceState& state) {
     const auto differ = std::mismatch(own.begin(), own.end(), m.tokens.begin(), m.tokens.end());
     const auto same = static_cast<Position>(position + static_cast<std::size_t>(differ.first - own.begin()));
     Sequence& sequence = sequences_[m.sequence];
+    ++sequence.heard;
     const auto judge = [&](Position p, bool accepted) {
       accepts_own_.observe(sequence.own, state.confidences()[p], accepted);
       sequence.own = sequence.own.after(accepted);

@@ -52,7 +52,7 @@ std::optional<Draft> draft_behind(const Pass& pass, const SequenceState& state);
 ///    must be taken above as well to be worth anything;
 ///  - waits for drafts that are on their way, as long as that has earned most lately (WaitLimit);
 ///  - below the target, does not go on where its next token has next to no chance to be reached by the stage above, so
-///    that a host that both share serves that one.
+///    that a host that both share serves that one; and where the stage above takes none of its tokens, it hardly tries.
 /// Drafts that are not checked still tell how good they are: the step's own token is held against the first of them.
 class StepPlanner {
  public:
@@ -80,6 +80,7 @@ class StepPlanner {
     Streak drafts;        // of the stage below
     Streak own;           // tokens, as drafts of the stage above
     double expected = 0;  // of the step that is taken
+    int heard = 0;        // messages from above since then
   };
   struct Reach {
     double value = 1;
@@ -98,6 +99,7 @@ class StepPlanner {
   };
 
   bool is_in_vain(const Candidate& candidate) const;
+  bool rests(const Candidate& candidate) const;
   bool is_short_of_drafts(const Candidate& candidate) const;
   double rate(std::span<const Candidate> candidates) const;
   Best best_drafts(std::span<const Candidate> candidates) const;
@@ -110,7 +112,7 @@ class StepPlanner {
   StepPlan step(std::span<const Candidate> candidates, std::span<const int> drafts, double now);
 
   StepPolicy policy_;
-  bool is_target_;
+  bool is_target_, has_model_;
   int most_drafts_;  // of a step
   int wanted_drafts_;
   std::map<SequenceId, Sequence> sequences_;

@@ -133,7 +133,7 @@ void StageWorker::look() {
   watch_.looked(begin, parts_.clock->now());
 }
 
-/// Between two layers.
+/// In the course of a pass.
 bool StageWorker::is_still_wanted(std::span<const Work> work) {
   const comm::WordChannel& channel = *parts_.channel;
   if (channel.knows_news() ? !channel.may_have_news() : !watch_.is_due(parts_.clock->now())) return true;

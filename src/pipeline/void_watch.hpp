@@ -25,7 +25,7 @@ class VoidWatch {
   /// A pass begins that is expected to take `seconds`; 0: that is not known, and it is not interrupted.
   void begin_pass(double now, double seconds);
 
-  /// Between two layers: whether a look pays now.
+  /// In the course of a pass: whether a look pays now.
   bool is_due(double now) const { return now - looked_ >= interval_ && end_ - now >= interval_ / 2; }
 
   /// A look for messages, in a pass or at its end, took from `begin` to `end`.

@@ -289,11 +289,17 @@ TEST(Eager, StepsAtOnceWithAllDrafts) {
 
 /// A stage below a target that takes so many of its tokens and rejects the next.
 struct Drafter {
-  std::shared_ptr<StageOptions> options = std::make_shared<StageOptions>();
+  std::shared_ptr<StageOptions> options = of_two_stages();
   StepPlanner planner;
   SequenceState state{options, Start{{1}, 1000, {1}}};
 
-  explicit Drafter(StepPolicy policy) : planner(policy, *options) { options->stages = 2; }
+  explicit Drafter(StepPolicy policy) : planner(policy, *options) {}
+
+  static std::shared_ptr<StageOptions> of_two_stages() {
+    StageOptions options;
+    options.stages = 2;
+    return std::make_shared<StageOptions>(options);
+  }
 
   Confidence confidence = {};  // of its tokens
 
@@ -344,6 +350,25 @@ TEST(Adaptive, GoesOnGuessingAsLongAsItIsSure) {
   drafter.correct(0);
   drafter.confidence = unsure;
   EXPECT_LE(drafter.depth(), 3);
+}
+
+TEST(Adaptive, RestsWhereNoneOfItsTokensIsTakenUntilOneIs) {
+  Drafter drafter({Kind::adaptive});
+  const auto drafted = [&](int corrections, int accepted) {
+    int count = 0;
+    for (int i = 0; i < corrections; ++i) {
+      const int depth = drafter.depth();
+      drafter.correct(std::min(depth, accepted));
+      count += depth;
+    }
+    return count;
+  };
+  drafted(100, 0);
+  const int tries = drafted(320, 0);
+  EXPECT_GE(tries, 9);
+  EXPECT_LE(tries, 11);
+  drafted(40, 1);
+  EXPECT_GE(drafted(100, 1), 100);
 }
 
 TEST(Adaptive, ComputesAPromptHoweverFarAheadTheTextBehindItIs) {
