@@ -70,7 +70,8 @@ StepPlanner::StepPlanner(StepPolicy policy, const StageOptions& options)
 // -------------------------------------------------------------------------------------------------------- plans
 
 StepPlan StepPlanner::plan(std::span<const Candidate> candidates, double now) {
-  if (wait_ && ahead_of(candidates) > wait_->ahead) learn_from_passing_on(candidates, now);
+  const bool is_adaptive = policy_.kind == StepPolicy::Kind::adaptive;
+  if (is_adaptive && wait_ && ahead_of(candidates) > wait_->ahead) learn_from_passing_on(candidates, now);
   std::vector<Candidate> ready;
   for (const Candidate& candidate : candidates) {
     if (!is_in_vain(candidate) && !is_short_of_drafts(candidate)) ready.push_back(candidate);
@@ -81,7 +82,7 @@ StepPlan StepPlanner::plan(std::span<const Candidate> candidates, double now) {
     if (is_waiting && !wait_) wait_ = Wait{.since = now};
     return {};
   }
-  if (policy_.kind == StepPolicy::Kind::adaptive) {
+  if (is_adaptive) {
     const Best best = best_drafts(ready);
     if (!holds_back(ready, best, now)) return step(ready, best.drafts, now);
     return {.choices = {}, .look_again = wait_->deadline};

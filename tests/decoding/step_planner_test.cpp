@@ -234,6 +234,20 @@ TEST(Lookahead, WaitsForNoMoreThanTheStageBelowMaySend) {
   EXPECT_EQ(planner.plan(std::vector{Target::candidate(2)}, 1).of({1}).drafts, 2);
 }
 
+TEST(Lookahead, TellsHowLongAStageInTheMiddleWaited) {
+  StageOptions options;
+  options.index = {1};
+  options.stages = 3;
+  StepPlanner planner({.kind = Kind::lookahead, .lookahead = 4}, options);
+  Candidate candidate = Target::candidate(0);
+  for (const double now : {0.0, 1.0, 2.0}) {
+    candidate.ahead = 3 + static_cast<int>(now);
+    EXPECT_TRUE(planner.plan(std::vector{candidate}, now).choices.empty());
+  }
+  candidate.drafts = 3;
+  EXPECT_EQ(planner.plan(std::vector{candidate}, 3).waited, 3);
+}
+
 TEST(Lookahead, ASequenceThatWaitsDoesNotHoldUpAnother) {
   StepPlanner planner({.kind = Kind::lookahead, .lookahead = 4}, target_options());
   const Candidate one{.sequence = {1}, .rows = 1, .drafts = 1, .expects_drafts = true};
@@ -393,8 +407,8 @@ TEST(Adaptive, DraftsFarAheadWhereItIsBelieved) {
 }
 
 TEST(Adaptive, WaitsForDraftsThatSpareItAPass) {
-  // A stage in the middle, of passes of 1 s. A little after a correction the stage below has eight drafts, which are
-  // passed on at once: a pass that begins before is in vain.
+  // A stage in the middle, of passes of 1 s. At first the stage below is slow; then it has eight drafts soon after a
+  // correction, which are passed on at once: a pass that begins before is in vain.
   StageOptions options;
   options.index = {1};
   options.stages = 3;
@@ -403,22 +417,20 @@ TEST(Adaptive, WaitsForDraftsThatSpareItAPass) {
   Candidate passed_on = cut;
   passed_on.ahead = 8;
   double now = 0;
-  int waited = 0;
-  for (int i = 0; i < 100; ++i) {
-    StepPlan plan = planner.plan(std::vector{cut}, now);
-    if (plan.choices.empty() && i >= 50) ++waited;
-    if (!plan.choices.empty()) {
+  const auto waits = [&](double seconds, const Candidate& then) {
+    const StepPlan plan = planner.plan(std::vector{cut}, now);
+    const bool is_waiting = plan.choices.empty();
+    now += is_waiting ? std::min(seconds, plan.look_again - now) : 0;
+    if (!is_waiting || !planner.plan(std::vector{then}, now).choices.empty()) {
       planner.passed(std::vector<Work>{Pass{.sequence = {1}, .tokens = {7}, .outputs = 1}}, now, now + 1);
       now += 1;
-      continue;
     }
-    now += 0.02;
-    plan = planner.plan(std::vector{passed_on}, now);
-    if (plan.choices.empty()) continue;
-    planner.passed(std::vector<Work>{Pass{.sequence = {1}, .tokens = {7}, .outputs = 1}}, now, now + 1);
-    now += 1;
-  }
-  EXPECT_EQ(waited, 50);
+    return is_waiting;
+  };
+  for (int i = 0; i < 50; ++i) waits(100, cut);
+  EXPECT_FALSE(waits(100, cut));
+  for (int i = 0; i < 2000; ++i) waits(0.02, passed_on);
+  for (int i = 0; i < 50; ++i) EXPECT_TRUE(waits(0.02, passed_on));
 }
 
 TEST(Eager, NeverStopsGuessing) {
