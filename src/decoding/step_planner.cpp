@@ -24,12 +24,6 @@ int drafts_of(std::span<const Candidate> candidates) {
   return drafts;
 }
 
-int ahead_of(std::span<const Candidate> candidates) {
-  int ahead = 0;
-  for (const Candidate& candidate : candidates) ahead += candidate.ahead;
-  return ahead;
-}
-
 int rows_of(std::span<const Candidate> candidates) {
   int rows = 0;
   for (const Candidate& candidate : candidates) rows += candidate.rows;
@@ -71,7 +65,8 @@ StepPlanner::StepPlanner(StepPolicy policy, const StageOptions& options)
 
 StepPlan StepPlanner::plan(std::span<const Candidate> candidates, double now) {
   const bool is_adaptive = policy_.kind == StepPolicy::Kind::adaptive;
-  if (is_adaptive && wait_ && ahead_of(candidates) > wait_->ahead) learn_from_passing_on(candidates, now);
+  if (is_adaptive && wait_ && candidates.size() == 1 && candidates.front().ahead > wait_->ahead)
+    learn_from_passing_on(candidates, now);
   std::vector<Candidate> ready;
   for (const Candidate& candidate : candidates) {
     if (!is_in_vain(candidate) && !is_short_of_drafts(candidate)) ready.push_back(candidate);
@@ -229,13 +224,14 @@ bool StepPlanner::holds_back(std::span<const Candidate> candidates, const Best& 
   if (!may_wait) return false;
   WaitLimit& limit = drafts == 0 ? first_ : next_;
   if (!wait_ || wait_->drafts != drafts) {
-    const double seconds = limit.choose(rate(candidates), hoped_wait(candidates, best.worth));
+    const double hope = hoped_wait(candidates, best.worth), seconds = limit.choose(hope);
     if (seconds == 0) return false;
     wait_ = Wait{.since = wait_ ? wait_->since : now,
                  .from = now,
                  .deadline = now + seconds,
+                 .hope = hope,
                  .drafts = drafts,
-                 .ahead = ahead_of(candidates)};
+                 .ahead = candidates.front().ahead};
   }
   if (now < wait_->deadline) return true;
   limit.broken_off(now - wait_->from);
@@ -246,17 +242,17 @@ bool StepPlanner::holds_back(std::span<const Candidate> candidates, const Best& 
 void StepPlanner::learn_from_wait(std::span<const Candidate> candidates, const Best& best, double now) {
   std::vector<Candidate> before(candidates.begin(), candidates.end());
   for (Candidate& candidate : before) candidate.drafts = std::min(candidate.drafts, wait_->drafts);
-  const double tokens = best.worth - best_drafts(before).worth;
-  (wait_->drafts > 0 ? next_ : first_).answered(now - wait_->from, tokens);
+  const double seconds = (best.worth - best_drafts(before).worth) / rate(candidates);
+  (wait_->drafts > 0 ? next_ : first_).answered(now - wait_->from, seconds / wait_->hope);
   const int drafts = drafts_of(candidates);
   if (wait_->drafts == 0 && drafts > 0) burst_.observe(drafts);
 }
 
-/// Drafts came and were passed on at once: the step that was held back for them would have been in vain, as its token
-/// comes behind theirs.
+/// Drafts of the only sequence came and were passed on at once: the step that was held back for them would have been in
+/// vain, as its token comes behind theirs.
 void StepPlanner::learn_from_passing_on(std::span<const Candidate> candidates, double now) {
-  (wait_->drafts > 0 ? next_ : first_)
-      .answered(now - wait_->from, rate(candidates) * times_.seconds(rows_of(candidates)));
+  const double seconds = times_.seconds(rows_of(candidates));
+  (wait_->drafts > 0 ? next_ : first_).answered(now - wait_->from, seconds / wait_->hope);
   wait_.reset();
 }
 

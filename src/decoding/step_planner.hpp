@@ -94,8 +94,9 @@ class StepPlanner {
     double since = 0;     // the step has been held back
     double from = 0;      // the drafts at hand are these
     double deadline = 0;  // for the next of them
+    double hope = 0;      // seconds that these are worth
     int drafts = 0;
-    int ahead = 0;  // tokens that have been passed on
+    int ahead = 0;  // tokens passed on, of the first sequence
   };
 
   bool is_in_vain(const Candidate& candidate) const;

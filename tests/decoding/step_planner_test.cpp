@@ -433,6 +433,21 @@ TEST(Adaptive, WaitsForDraftsThatSpareItAPass) {
   for (int i = 0; i < 50; ++i) EXPECT_TRUE(waits(0.02, passed_on));
 }
 
+TEST(Adaptive, AWaitOfSomeSequencesEndsWhateverTheOthersHavePassedOn) {
+  StageOptions options;
+  options.index = {1};
+  options.stages = 3;
+  StepPlanner planner({Kind::adaptive}, options);
+  planner.passed(std::vector<Work>{Pass{.sequence = {1}, .tokens = {7}, .outputs = 1}}, 0, 1);
+  const Candidate waits{.sequence = {1}, .rows = 1, .expects_drafts = true};
+  const Candidate in_vain{.sequence = {2}, .rows = 1, .expects_drafts = true, .ahead = 15};
+  const std::vector both = {waits, in_vain};
+  const StepPlan first = planner.plan(both, 1);
+  ASSERT_TRUE(first.choices.empty());
+  EXPECT_EQ(planner.plan(both, 1).look_again, first.look_again);
+  EXPECT_EQ(planner.plan(both, first.look_again).choices.size(), 1u);
+}
+
 TEST(Eager, NeverStopsGuessing) {
   Drafter drafter({Kind::eager});
   for (int i = 0; i < 10; ++i) {

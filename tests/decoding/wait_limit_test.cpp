@@ -8,51 +8,57 @@
 namespace pipespec::decoding {
 namespace {
 
-constexpr double price = 1;  // tokens per second
-constexpr double hope = 0.5;
+constexpr double hope = 0.5;  // seconds
 
-/// A stage of which the stage below answers after so many seconds, with drafts of such worth.
+/// A stage of which the stage below answers after so many seconds, with drafts that are worth so many.
 struct Waiter {
   WaitLimit limit;
   double waited = 0;
   int waits = 0;
 
-  void wait_for(double seconds, double tokens) {
-    const double most = limit.choose(price, hope);
+  void wait_for(double seconds, double worth) {
+    const double most = limit.choose(hope);
     if (most == 0) return;
     ++waits;
     waited += std::min(seconds, most);
-    seconds <= most ? limit.answered(seconds, tokens) : limit.broken_off(most);
+    seconds <= most ? limit.answered(seconds, worth / hope) : limit.broken_off(most);
   }
 
-  void wait_for(int times, double seconds, double tokens) {
-    for (int i = 0; i < times; ++i) wait_for(seconds, tokens);
+  void wait_for(int times, double seconds, double worth) {
+    for (int i = 0; i < times; ++i) wait_for(seconds, worth);
   }
 };
 
 TEST(WaitLimit, IsWhatIsHopedWhileTooLittleIsKnown) {
   WaitLimit limit;
-  EXPECT_EQ(limit.choose(price, hope), hope);
+  EXPECT_EQ(limit.choose(hope), hope);
   limit.answered(0.01, 1);
-  EXPECT_EQ(limit.choose(price, hope), hope);
+  EXPECT_EQ(limit.choose(hope), hope);
+}
+
+TEST(WaitLimit, IsNoneWhereLessIsHopedThanAnswersCost) {
+  Waiter waiter;
+  waiter.wait_for(20, 0.2, 0.5);
+  EXPECT_GT(waiter.limit.choose(0.25), 0);
+  EXPECT_EQ(waiter.limit.choose(0.15), 0);
 }
 
 TEST(WaitLimit, IsNoneWhereDraftsAreWorthNothing) {
   WaitLimit limit;
-  EXPECT_EQ(limit.choose(price, 0), 0);
+  EXPECT_EQ(limit.choose(0), 0);
 }
 
 TEST(WaitLimit, CoversAnswersThatPay) {
   Waiter waiter;
   waiter.wait_for(20, 0.2, 0.5);
-  EXPECT_GT(waiter.limit.choose(price, hope), 0.2);
-  EXPECT_LT(waiter.limit.choose(price, hope), 0.3);
+  EXPECT_GT(waiter.limit.choose(hope), 0.2);
+  EXPECT_LT(waiter.limit.choose(hope), 0.3);
 }
 
 TEST(WaitLimit, IsNoneWhereAnswersCostMoreThanTheyAreWorth) {
   Waiter waiter;
   waiter.wait_for(20, 0.2, 0.1);
-  EXPECT_EQ(waiter.limit.choose(price, hope), 0);
+  EXPECT_EQ(waiter.limit.choose(hope), 0);
 }
 
 TEST(WaitLimit, EndsBeforeTheAnswersThatDoNotPay) {
@@ -61,24 +67,24 @@ TEST(WaitLimit, EndsBeforeTheAnswersThatDoNotPay) {
     waiter.wait_for(0.02, 0.5);  // a copy
     waiter.wait_for(0.4, 0.1);   // there was none
   }
-  EXPECT_GT(waiter.limit.choose(price, hope), 0.02);
-  EXPECT_LT(waiter.limit.choose(price, hope), 0.04);
+  EXPECT_GT(waiter.limit.choose(hope), 0.02);
+  EXPECT_LT(waiter.limit.choose(hope), 0.04);
 }
 
 TEST(WaitLimit, WaitsForLateAnswersThatPay) {
   WaitLimit limit;
   for (int i = 0; i < 10; ++i) {
-    limit.answered(0.02, 0.5);
-    limit.answered(0.4, 0.9);
+    limit.answered(0.02, 1);
+    limit.answered(0.4, 1.8);
   }
-  EXPECT_GT(limit.choose(price, hope), 0.4);
+  EXPECT_GT(limit.choose(hope), 0.4);
 }
 
 TEST(WaitLimit, AWaitThatWasBrokenOffTellsNothingOfLaterAnswers) {
   WaitLimit limit;
   for (int i = 0; i < 20; ++i) limit.broken_off(0.01);
-  for (int i = 0; i < 10; ++i) limit.answered(0.4, 0.9);
-  EXPECT_GT(limit.choose(price, hope), 0.4);
+  for (int i = 0; i < 10; ++i) limit.answered(0.4, 1.8);
+  EXPECT_GT(limit.choose(hope), 0.4);
 }
 
 TEST(WaitLimit, TriesAgainEverMoreRarelyWhereNoAnswerComes) {
