@@ -98,8 +98,7 @@ void linear(device::Stream& stream, std::span<const Product> products, const Act
 }
 
 void linear(device::Stream& stream, const PackedMatrix& weights, const Activations& x, MatrixView<float> y) {
-  const Product product{&weights, y};
-  linear(stream, {&product, 1}, x);
+  linear_tiles(stream, weights, x, 0, weights.tiles(), y);
 }
 
 void linear_tiles(device::Stream& stream, const PackedMatrix& weights, const Activations& x, std::int64_t begin,
