@@ -106,6 +106,24 @@ TEST(WaitLimit, FindsOutThatAnswersHaveBecomeFast) {
   EXPECT_EQ(waiter.waits - before, 100);
 }
 
+TEST(WaitLimit, TriesAgainSoonAfterAnAnswerThatIsWorthSomething) {
+  Waiter waiter;
+  waiter.wait_for(30000, 100, 1);  // until all that is remembered was broken off
+  waiter.wait_for(800, 0.05, 1);   // one answer alone does not tell that waits pay
+  const int before = waiter.waits;
+  waiter.wait_for(100, 0.05, 1);
+  EXPECT_EQ(waiter.waits - before, 100);
+}
+
+TEST(WaitLimit, CountsTheTimeBeyondTheAnswerThatItCovers) {
+  WaitLimit limit;
+  for (int i = 0; i < 10; ++i) {
+    limit.answered(0.2, 0.84);  // in half of the waits: earns 0.21 s a wait, and costs 0.2
+    limit.answered(1, 0);
+  }
+  EXPECT_EQ(limit.choose(hope), 0);
+}
+
 TEST(WaitLimit, ForgetsAnswersThatHaveBecomeSlow) {
   Waiter waiter;
   waiter.wait_for(100, 0.1, 1);
