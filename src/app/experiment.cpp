@@ -46,6 +46,7 @@ SequenceId run_experiment(const Participant& participant, int index, pipeline::S
   pipeline::StageParts parts;
   parts.options = chain_options(experiment, participant.end_tokens);
   parts.policy = experiment.policy;
+  parts.takes_from_target = takes_from_target(job.topology, participant.sites, threads, job.world.rank());
   parts.options.index.value = static_cast<int>(place - experiment.stages.begin());
   parts.options.has_model = job.stage().drafter == config::DrafterKind::model;
   parts.options.lenience = config::lenience_at(job.config, experiment, parts.options.index.value);

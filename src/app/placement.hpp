@@ -35,4 +35,10 @@ std::vector<RankSite> gather_sites(const comm::Communicator& world);
 std::vector<int> threads_of_ranks(const config::RunConfig& config, const comm::Topology& topology,
                                   const std::vector<RankSite>& sites, const std::vector<int>& chain);
 
+/// The part of a target's processors that `rank` computes on where these are fewer than the threads of all ranks that
+/// share them (`threads`: threads_of_ranks); 0 where no rank of the target does. So much time the target loses, as its
+/// threads do each other's work.
+double takes_from_target(const comm::Topology& topology, const std::vector<RankSite>& sites,
+                         const std::vector<int>& threads, int rank);
+
 }  // namespace pipespec::app

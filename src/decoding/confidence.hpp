@@ -34,6 +34,9 @@ class Confidence {
   /// The same token, which the stage below has offered and this one passes on without having chosen it.
   Confidence when_kept() const { return with_origin(2); }
 
+  /// Not told to be the choice of the stage below.
+  constexpr bool is_own() const { return value_ < levels; }
+
   /// As a number < count, for tables and messages.
   constexpr std::uint8_t value() const { return value_; }
   static Confidence of_value(std::int32_t value) { return Confidence(value); }

@@ -36,6 +36,7 @@ class RunningMean {
 /// Seconds of a forward pass by its rows. A line through all passes, least squares, and around it, where a number of
 /// rows has been seen lately, the mean of its own passes: kernels work on tiles of rows, so the true curve has steps.
 /// Until passes of different lengths tell what a row costs, a guess stands in, which makes the planner try such passes.
+/// What slows the machine down for a while makes all lengths slower, those of late as well as others: it is told apart.
 /// Passes of very many rows, as prompts make them, have a mean time for each row instead: they compute, where those of
 /// few rows wait for the memory.
 class PassTimes {
@@ -48,15 +49,20 @@ class PassTimes {
   /// 0 before the first observation.
   double seconds(int rows) const;
 
+  /// How many times as long as usual passes take at present.
+  double slowness() const;
+
  private:
   static constexpr int bins = 65;  ///< numbers of rows with a mean of their own
 
   double line(int rows) const;
+  double usual(int rows) const;
 
   double weight_ = 0, rows_ = 0, seconds_ = 0;     // means
   double rows_squared_ = 0, rows_by_seconds_ = 0;  // means of products
   std::vector<RunningMean> by_rows_;
-  RunningMean a_row_;  // of passes of more rows
+  RunningMean a_row_;             // of passes of more rows
+  std::vector<double> slowness_;  // of the last passes of well-known lengths, oldest first
 };
 
 /// How a sequence's drafts have fared lately: n > 0, the last n were accepted; -n, the last n were rejected.
@@ -80,10 +86,13 @@ class Streak {
 /// of all.
 class AcceptanceChance {
  public:
-  AcceptanceChance();
+  explicit AcceptanceChance(double memory = 0.98);
 
   double of_draft_behind(Streak streak, Confidence confidence) const;
   void observe(Streak streak, Confidence confidence, bool accepted);
+
+  /// Time has passed without a draft: what was seen counts for less, and the first guess for more.
+  void fade();
 
  private:
   RunningMean overall_;

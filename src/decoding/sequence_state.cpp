@@ -105,9 +105,10 @@ std::optional<Candidate> SequenceState::candidate() const {
   return Candidate{.sequence = sequence_,
                    .rows = (fills_cache ? prompt_length_ - 1 : length()) - kv_length_,
                    .drafts = drafts,
-                   .is_prefill = kv_length_ < prompt_length_,
-                   .expects_drafts = expects_drafts(),
-                   .ahead = ahead,
+                   .is_prefill = kv_length_<prompt_length_, .expects_drafts = expects_drafts(), .ahead = ahead,
+                                            .may_abstain = may_abstain(), .doubt = drafts> 0
+                                     ? doubt()
+                                     : 0,
                    .of_drafts = draft_confidences().first(drafts),
                    .of_ahead = of_ahead};
 }
@@ -210,9 +211,7 @@ StepResult SequenceState::complete(const Proposal& proposal, std::span<const Tok
   if (result.void_) {
     result.wasted = static_cast<int>(tokens.size());
   } else if (tokens.empty()) {
-    is_exhausted_ = true;
-    if (!is_synchronous())
-      outgoing_.push_back({options_->above(), Tokens{sequence_, epoch_out_, sent_, round_, {}, {}}});
+    say_no_guess();
   } else {
     for (const Token token : tokens.first(std::min<std::size_t>(tokens.size(), proposal.max_tokens))) {
       result.appended.push_back(token);
@@ -249,18 +248,60 @@ void SequenceState::meet(Position position, Token draft, Confidence confidence, 
   if (options_->lenience == Lenience::adaptive) verdicts_.meet(position, draft, confidence, own);
 }
 
-/// Goes on with the drafts that need not wait for the own tokens: the stage above has them sooner.
-void SequenceState::pass_on() {
-  if (options_->lenience == Lenience::strict || is_synchronous()) return;
-  const int useful = has_ended() ? 0 : std::min(room(), acknowledged_ + options_->window - 1 - length());
-  const auto most = std::min<std::ptrdiff_t>(std::ssize(draft_), std::max(0, useful));
-  std::ptrdiff_t count = 0;
-  while (count < most && (options_->lenience == Lenience::trust || verdicts_.trusts(draft_confidences_[count]))) {
-    meet(length() + static_cast<Position>(count), draft_[count], draft_confidences_[count], std::nullopt);
-    verdicts_.draft_stands();
-    if (is_end_token(draft_[count++])) break;
+void SequenceState::abstain() {
+  expect(may_step() && may_abstain(), "who could step, and has something to tell, abstains");
+  if (const std::ptrdiff_t count = drafts_to_pass_on(); count > 0) {
+    pass_on(count);
+  } else {
+    say_no_guess();
   }
+  flush();
+}
+
+/// It has no guess of its own where nothing more will come from below, or a strict stage has to check that.
+bool SequenceState::may_abstain() const {
+  if (is_synchronous() || options_->is_target() || !options_->has_model) return false;
+  if (drafts_to_pass_on() > 0) return true;
+  return !is_exhausted_ && sent_ == length() && (!draft_.empty() || !expects_drafts());
+}
+
+/// How much more often the own token is right than the first draft.
+double SequenceState::doubt() const {
+  if (options_->lenience != Lenience::adaptive) return 0;
+  const Confidence confidence = draft_confidences_.front();
+  return verdicts_.own_is_right(confidence) - verdicts_.draft_is_right(confidence);
+}
+
+void SequenceState::say_no_guess() {
+  is_exhausted_ = true;
+  if (!is_synchronous()) outgoing_.push_back({options_->above(), Tokens{sequence_, epoch_out_, sent_, round_, {}, {}}});
+}
+
+/// At most: as many as the stage above checks in this pass and the next, and none behind an end token.
+std::ptrdiff_t SequenceState::drafts_to_pass_on() const {
+  if (options_->lenience == Lenience::strict || is_synchronous()) return 0;
+  const int useful = has_ended() ? 0 : std::min(room(), acknowledged_ + 2 * (options_->window - 1) - length());
+  const auto most = std::min<std::ptrdiff_t>(std::ssize(draft_), std::max(0, useful));
+  const auto end =
+      std::find_if(draft_.begin(), draft_.begin() + most, [this](Token token) { return is_end_token(token); });
+  return std::min(most, end - draft_.begin() + 1);
+}
+
+/// Goes on with the drafts that need not wait for the own tokens: the stage above has them sooner.
+void SequenceState::pass_on_trusted() {
+  const std::ptrdiff_t most = drafts_to_pass_on();
+  std::ptrdiff_t count = 0;
+  while (count < most && (options_->lenience == Lenience::trust || verdicts_.trusts(draft_confidences_[count])))
+    ++count;
+  pass_on(count);
+}
+
+void SequenceState::pass_on(std::ptrdiff_t count) {
   if (count == 0) return;
+  for (std::ptrdiff_t i = 0; i < count; ++i) {
+    meet(length() + static_cast<Position>(i), draft_[i], draft_confidences_[i], std::nullopt);
+    verdicts_.draft_stands();
+  }
   const std::vector<Token> tokens(draft_.begin(), draft_.begin() + count);
   std::vector<Confidence> confidences;
   for (std::ptrdiff_t i = 0; i < count; ++i) confidences.push_back(draft_confidences_[i].when_kept());
@@ -409,7 +450,7 @@ void SequenceState::flush_down() {
 }
 
 void SequenceState::flush() {
-  pass_on();
+  pass_on_trusted();
   flush_up();
   flush_down();
 }

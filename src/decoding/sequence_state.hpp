@@ -85,6 +85,11 @@ class SequenceState {
   StepResult complete(const Proposal& proposal, std::span<const Token> tokens,
                       std::span<const Confidence> confidences = {});
 
+  /// Leaves the step that could be taken for now, and tells the stage above what there is without it: a lenient stage
+  /// passes its drafts on, whatever it thinks of them; where there are none, or the stage is strict, that it has no
+  /// guess. Not the target, and only in the pipeline.
+  void abstain();
+
   /// Whether messages have voided all of the outstanding pass: none of its rows is of the view any more, so completing
   /// it would change nothing.
   bool is_void(const Pass& pass) const;
@@ -133,7 +138,12 @@ class SequenceState {
   void send_correction(Position from);
   void raise_confirmed(Position confirmed);
   void meet(Position position, Token draft, Confidence confidence, std::optional<Token> own);
-  void pass_on();
+  void pass_on_trusted();
+  std::ptrdiff_t drafts_to_pass_on() const;
+  void pass_on(std::ptrdiff_t count);
+  void say_no_guess();
+  double doubt() const;
+  bool may_abstain() const;
   void settle_offers();
   void grant_turn(Position round);
   void flush_up();
@@ -154,8 +164,9 @@ class SequenceState {
   Position kv_length_ = 0;
   bool has_begun_ = false;  // work
   bool outstanding_ = false;
-  bool is_outdated_ = false;   // the view has changed since the outstanding work was handed out
-  bool is_exhausted_ = false;  // a drafter without a model has no guess for this view
+  bool is_outdated_ = false;  // the view has changed since the outstanding work was handed out
+  bool is_exhausted_ =
+      false;  // has said that it has no guess for this view: a drafter without a model, or who abstains
 
   Epoch epoch_in_ = 0;       // corrections sent to the stage below
   Position received_;        // length of the stream of the stage below in the present epoch

@@ -182,6 +182,12 @@ std::vector<Work> Stage::next_pass(std::span<const Choice> choices) {
   return pass;
 }
 
+void Stage::abstain(SequenceId sequence) {
+  SequenceState& state = sequences_.at(sequence);
+  state.abstain();
+  collect(state);
+}
+
 /// Of work whose sequence has ended meanwhile.
 StepResult Stage::ended_result() {
   StepResult ended;

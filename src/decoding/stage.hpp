@@ -75,6 +75,9 @@ class Stage {
   std::vector<Work> next_work(std::span<const Choice> choices);
   std::vector<Work> next_work();
 
+  /// SequenceState::abstain of a candidate.
+  void abstain(SequenceId sequence);
+
   /// Takes a result; work of a sequence that has ended meanwhile is void.
   StepResult complete(const Pass& pass, std::span<const Token> outputs, std::span<const Confidence> confidences = {});
   StepResult complete(const Proposal& proposal, std::span<const Token> tokens,

@@ -14,8 +14,9 @@ namespace {
 constexpr double rate_memory = 0.98;
 constexpr double wait_memory = 0.9;
 constexpr double least_chance = 0.05;  ///< of a token that is worth drafting
-constexpr double hopeless = 0.02;      ///< chance that a token is taken above
-constexpr int rest = 32;               ///< verdicts of the stage above between two tries without hope
+constexpr double computed_memory = 0.99;
+constexpr int rows_of_a_cycle = 4;         ///< that a stage has to compute beside its next token in any case
+constexpr double part_of_arrears = 0.125;  ///< of the time for rows beyond: they serve the tokens to come as well
 constexpr double first_burst = 4;
 
 int drafts_of(std::span<const Candidate> candidates) {
@@ -50,15 +51,19 @@ std::optional<Draft> draft_behind(const Pass& pass, const SequenceState& state) 
   return Draft{state.drafts()[next], state.draft_confidences()[next]};
 }
 
-StepPlanner::StepPlanner(StepPolicy policy, const StageOptions& options)
+StepPlanner::StepPlanner(StepPolicy policy, const StageOptions& options, double takes_from_target)
     : policy_(options.schedule == Schedule::synchronous ? StepPolicy{.kind = StepPolicy::Kind::eager} : policy),
       is_target_(options.is_target()),
-      has_model_(options.has_model),
+      is_strict_(options.lenience == Lenience::strict),
+      takes_from_target_(options.is_target() || !options.has_model ? 0 : takes_from_target),
       most_drafts_(options.window - 1),
       // The stage below pauses when it is max_ahead tokens ahead, so no more will come.
       wanted_drafts_(std::min({policy.lookahead - 1, options.window - 1, options.max_ahead})),
+      accepts_computed_(computed_memory),
       tokens_(rate_memory),
       seconds_(rate_memory),
+      confirmed_tokens_(rate_memory),
+      confirmed_seconds_(rate_memory),
       burst_(wait_memory) {}
 
 // -------------------------------------------------------------------------------------------------------- plans
@@ -68,19 +73,29 @@ StepPlan StepPlanner::plan(std::span<const Candidate> candidates, double now) {
   if (is_adaptive && wait_ && candidates.size() == 1 && candidates.front().ahead > wait_->ahead)
     learn_from_passing_on(candidates, now);
   std::vector<Candidate> ready;
+  std::vector<SequenceId> abstentions;
+  const auto count = static_cast<int>(candidates.size());
   for (const Candidate& candidate : candidates) {
-    if (!is_in_vain(candidate) && !is_short_of_drafts(candidate)) ready.push_back(candidate);
+    if (is_in_vain(candidate) || is_short_of_drafts(candidate)) continue;
+    if (is_too_dear(candidate, count)) {
+      if (candidate.may_abstain) abstentions.push_back(candidate.sequence);
+      continue;
+    }
+    ready.push_back(candidate);
   }
   if (ready.empty()) {
     const bool is_waiting = std::ranges::any_of(candidates, [&](const auto& c) { return is_short_of_drafts(c); });
     if (!is_waiting) wait_.reset();
     if (is_waiting && !wait_) wait_ = Wait{.since = now};
-    return {};
+    return {.choices = {}, .abstentions = std::move(abstentions)};
   }
   if (is_adaptive) {
     const Best best = best_drafts(ready);
-    if (!holds_back(ready, best, now)) return step(ready, best.drafts, now);
-    return {.choices = {}, .look_again = wait_->deadline};
+    const bool is_held_back = holds_back(ready, best, now);
+    StepPlan plan =
+        is_held_back ? StepPlan{.choices = {}, .look_again = wait_->deadline} : step(ready, best.drafts, now);
+    plan.abstentions = std::move(abstentions);
+    return plan;
   }
   std::vector<int> all;
   for (const Candidate& candidate : ready) all.push_back(candidate.drafts);
@@ -96,7 +111,6 @@ StepPlan StepPlanner::step(std::span<const Candidate> candidates, std::span<cons
     plan.choices.push_back({candidate.sequence, drafts[i], candidate.drafts, expected});
     Sequence& sequence = sequences_[candidate.sequence];
     sequence.expected = expected;
-    sequence.heard = 0;
   }
   if (wait_) plan.waited = now - wait_->since;
   wait_.reset();
@@ -106,15 +120,36 @@ StepPlan StepPlanner::step(std::span<const Candidate> candidates, std::span<cons
 /// Adaptive: whether what comes next has next to no chance to be reached.
 bool StepPlanner::is_in_vain(const Candidate& candidate) const {
   if (policy_.kind != StepPolicy::Kind::adaptive || candidate.is_prefill) return false;  // a prompt is never in vain
-  return chance_to_be_reached(candidate).value < least_chance || rests(candidate);
+  return chance_to_be_reached(candidate).value < least_chance;
 }
 
-/// A stage with a model none of whose tokens has been taken lately tries again only now and then: its passes take from
-/// the host and from those that wait for it.
-bool StepPlanner::rests(const Candidate& candidate) const {
-  const auto sequence = sequences_.find(candidate.sequence);
-  if (is_target_ || !has_model_ || sequence == sequences_.end() || sequence->second.heard >= rest) return false;
-  return accepts_own_.of_draft_behind(sequence->second.own, Confidence()) < hopeless;
+/// Adaptive: whether what the step brings is worth less than what the target loses meanwhile. `count` candidates share
+/// a pass.
+bool StepPlanner::is_too_dear(const Candidate& candidate, int count) const {
+  if (policy_.kind != StepPolicy::Kind::adaptive || takes_from_target_ == 0 || candidate.is_prefill) return false;
+  if (confirmed_seconds_.mean() == 0) return false;
+  const double price = takes_from_target_ * confirmed_tokens_.mean() / confirmed_seconds_.mean();
+  const int rows = std::min(candidate.rows, rows_of_a_cycle);
+  const double arrears = std::max(0.0, times_.seconds(candidate.rows) - times_.seconds(rows));
+  double tokens = 0;
+  int drafts = 0;
+  const auto is_worth = [&](double more) {
+    tokens += more;
+    const double seconds = times_.seconds(count * (rows + drafts++)) / count + part_of_arrears * arrears;
+    return tokens >= price * seconds;
+  };
+  return std::ranges::none_of(tokens_taken(candidate), is_worth);
+}
+
+/// How many tokens more the stage above is going to take if the step is taken: first of its own token, then [drafts] of
+/// what each adds. A lenient stage can pass its drafts on without the step.
+std::vector<double> StepPlanner::tokens_taken(const Candidate& candidate) const {
+  const Reach reach = chance_to_be_reached(candidate);
+  if (!is_strict_ && candidate.drafts > 0) return {reach.value * candidate.doubt};
+  std::vector<double> tokens = worths(candidate, candidate.drafts);
+  const double is_taken = accepts_computed_.of_draft_behind(reach.streak, Confidence());
+  for (double& each : tokens) each *= is_taken;
+  return tokens;
 }
 
 /// That the stage above takes all that it does not have yet, and so comes to what is next; and the streak then.
@@ -164,7 +199,7 @@ double StepPlanner::rate(std::span<const Candidate> candidates) const {
   const double alone = times_.seconds(rows);
   if (alone == 0) return 0;
   const double least = worth / alone;
-  return seconds_.mean() == 0 ? least : std::max(least, tokens_.mean() / seconds_.mean());
+  return seconds_.mean() == 0 ? least : std::max(least, tokens_.mean() / (seconds_.mean() * times_.slowness()));
 }
 
 /// The best drafts of all candidates, as many as pay.
@@ -258,7 +293,7 @@ void StepPlanner::learn_from_passing_on(std::span<const Candidate> candidates, d
 
 // -------------------------------------------------------------------------------------------------------- learning
 
-void StepPlanner::heard(const Message& message, const SequenceState& state) {
+void StepPlanner::heard(const Message& message, const SequenceState& state, double now) {
   const auto learn = [&](const auto& m) {
     const auto view = state.view();
     const auto position = std::min(static_cast<std::size_t>(m.position), view.size());
@@ -266,9 +301,17 @@ void StepPlanner::heard(const Message& message, const SequenceState& state) {
     const auto differ = std::mismatch(own.begin(), own.end(), m.tokens.begin(), m.tokens.end());
     const auto same = static_cast<Position>(position + static_cast<std::size_t>(differ.first - own.begin()));
     Sequence& sequence = sequences_[m.sequence];
-    ++sequence.heard;
+    if (sequence.was_heard_of && last_heard_) {
+      confirmed_tokens_.observe(std::max(0, m.confirmed - state.confirmed()));
+      confirmed_seconds_.observe(now - *last_heard_);
+    }
+    sequence.was_heard_of = true;
+    last_heard_ = now;
+    accepts_computed_.fade();
     const auto judge = [&](Position p, bool accepted) {
       accepts_own_.observe(sequence.own, state.confidences()[p], accepted);
+      if (is_strict_ || state.confidences()[p].is_own())
+        accepts_computed_.observe(sequence.own, Confidence(), accepted);
       sequence.own = sequence.own.after(accepted);
     };
     for (Position p = state.acknowledged(); p < same; ++p) judge(p, true);
@@ -284,7 +327,7 @@ void StepPlanner::heard(const Message& message, const SequenceState& state) {
 void StepPlanner::passed(std::span<const Work> work, double begin, double end) {
   if (seconds_of_last_ > 0) {
     tokens_.observe(tokens_of_last_);
-    seconds_.observe(seconds_of_last_);
+    seconds_.observe(seconds_of_last_ / times_.slowness());
   }
   tokens_of_last_ = 0;
   const double since_last = last_end_ ? end - *last_end_ : end - begin;

@@ -22,8 +22,9 @@ namespace pipespec::decoding {
 
 /// What a stage does next.
 struct StepPlan {
-  std::vector<Choice> choices;  ///< none: nothing now
-  double waited = 0;            ///< seconds that the step was held back for drafts
+  std::vector<Choice> choices;               ///< none: nothing now
+  std::vector<SequenceId> abstentions = {};  ///< of these the stage abstains (Stage::abstain), before it steps
+  double waited = 0;                         ///< seconds that the step was held back for drafts
   double look_again =
       std::numeric_limits<double>::infinity();  ///< without choices: when to ask again, if no message comes before
 
@@ -51,18 +52,21 @@ std::optional<Draft> draft_behind(const Pass& pass, const SequenceState& state);
 ///  - checks a draft if the chance that it and all before it are accepted pays for its row; below the target its token
 ///    must be taken above as well to be worth anything;
 ///  - waits for drafts that are on their way, as long as that has earned most lately (WaitLimit);
-///  - below the target, does not go on where its next token has next to no chance to be reached by the stage above, so
-///    that a host that both share serves that one; and where the stage above takes none of its tokens, it hardly tries.
+///  - below the target, does not go on where its next token has next to no chance to be reached by the stage above;
+///  - where it takes its time from the target, abstains where what its tokens add is worth less, in tokens of the
+///    target. What it knows of them ages, so that it tries again now and then.
 /// Drafts that are not checked still tell how good they are: the step's own token is held against the first of them.
 class StepPlanner {
  public:
-  StepPlanner(StepPolicy policy, const StageOptions& options);
+  /// `takes_from_target`: the seconds that the target loses by each second that the stage computes, since both need the
+  /// same processors; 0 where the stage has its own.
+  StepPlanner(StepPolicy policy, const StageOptions& options, double takes_from_target = 0);
 
   /// What to do with the stage's candidates. `now` in seconds.
   StepPlan plan(std::span<const Candidate> candidates, double now);
 
   /// A message has come; called before the stage receives it. `state`: of its sequence.
-  void heard(const Message& message, const SequenceState& state);
+  void heard(const Message& message, const SequenceState& state, double now);
 
   /// The passes that were planned last were computed from `begin` to `end`.
   void passed(std::span<const Work> work, double begin, double end);
@@ -77,10 +81,10 @@ class StepPlanner {
 
  private:
   struct Sequence {
-    Streak drafts;        // of the stage below
-    Streak own;           // tokens, as drafts of the stage above
-    double expected = 0;  // of the step that is taken
-    int heard = 0;        // messages from above since then
+    Streak drafts;              // of the stage below
+    Streak own;                 // tokens, as drafts of the stage above
+    double expected = 0;        // of the step that is taken
+    bool was_heard_of = false;  // from above
   };
   struct Reach {
     double value = 1;
@@ -100,7 +104,8 @@ class StepPlanner {
   };
 
   bool is_in_vain(const Candidate& candidate) const;
-  bool rests(const Candidate& candidate) const;
+  bool is_too_dear(const Candidate& candidate, int count) const;
+  std::vector<double> tokens_taken(const Candidate& candidate) const;
   bool is_short_of_drafts(const Candidate& candidate) const;
   double rate(std::span<const Candidate> candidates) const;
   Best best_drafts(std::span<const Candidate> candidates) const;
@@ -113,17 +118,23 @@ class StepPlanner {
   StepPlan step(std::span<const Candidate> candidates, std::span<const int> drafts, double now);
 
   StepPolicy policy_;
-  bool is_target_, has_model_;
+  bool is_target_, is_strict_;
+  double takes_from_target_;
   int most_drafts_;  // of a step
   int wanted_drafts_;
   std::map<SequenceId, Sequence> sequences_;
   PassTimes times_;
   AcceptanceChance accepts_below_, accepts_own_;
+  AcceptanceChance accepts_computed_;  // of tokens that took a pass: not those that were passed on
 
   // Tokens and seconds of a pass, from the end of the one before. The last pass is counted when the next one ends.
   RunningMean tokens_, seconds_;
   double tokens_of_last_ = 0, seconds_of_last_ = 0;
   std::optional<double> last_end_;
+
+  // Tokens that the target has confirmed, and seconds, from one message from above to the next.
+  RunningMean confirmed_tokens_, confirmed_seconds_;
+  std::optional<double> last_heard_;
 
   WaitLimit first_;    // for drafts, where there are none
   WaitLimit next_;     // for more

@@ -21,6 +21,8 @@ struct Candidate {
   bool is_prefill = false;      ///< the rows begin in the prompt
   bool expects_drafts = false;  ///< the stage below may still send drafts that follow those at hand
   int ahead = 0;                ///< tokens of the view past what the stage above is known to have
+  bool may_abstain = false;     ///< which would tell the stage above something (SequenceState::abstain)
+  double doubt = 0;  ///< of a lenient stage in its first draft: by how much more often its own token is right
   std::span<const Confidence> of_drafts = {};  ///< [drafts] their confidences, as long as the state does not change
   std::span<const Confidence> of_ahead = {};   ///< [ahead] likewise
 };

@@ -17,7 +17,7 @@ StageWorker::StageWorker(StageParts parts)
     : parts_(std::move(parts)),
       stage_(parts_.options, parts_.newest),
       traces_(parts_.options.index, *parts_.clock),
-      planner_(parts_.policy, parts_.options) {
+      planner_(parts_.policy, parts_.options, parts_.takes_from_target) {
   const StageOptions& options = stage_.options();
   expect(options.has_model ? parts_.model != nullptr : parts_.drafter != nullptr, "a stage has something to work with");
   expect(!options.is_target() || parts_.queue != nullptr, "the target has a queue");
@@ -65,7 +65,7 @@ bool StageWorker::receive_messages() {
       const auto sequence = sequence_of(message);
       if (sequence && !stage_.is_over(*sequence)) traces_.record(message, Direction::received, {peer});
       const SequenceState* state = sequence ? stage_.find(*sequence) : nullptr;
-      if (state != nullptr) planner_.heard(message, *state);
+      if (state != nullptr) planner_.heard(message, *state, parts_.clock->now());
       stage_.receive({peer}, message);
       check();
       any = true;
@@ -91,8 +91,13 @@ bool StageWorker::step() {
   admit();
   share_prompts();
   plan_ = planner_.plan(stage_.candidates(), parts_.clock->now());
+  for (const SequenceId sequence : plan_.abstentions) {
+    stage_.abstain(sequence);
+    check();
+  }
+  send_messages();
   const std::vector<Work> work = stage_.next_work(plan_.choices);
-  if (work.empty()) return false;
+  if (work.empty()) return !plan_.abstentions.empty();
   if (checker_) checker_->check_begun(stage_, work);
   if (stage_.options().has_model) {
     run_pass(work);

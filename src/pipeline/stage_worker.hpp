@@ -29,6 +29,7 @@ namespace pipespec::pipeline {
 struct StageParts {
   decoding::StageOptions options;
   StepPolicy policy;                     ///< when to step
+  double takes_from_target = 0;          ///< StepPlanner's
   std::vector<int> leaders;              ///< [stage] rank that speaks for the stage
   comm::WordChannel* channel = nullptr;  ///< reaches all of them
   const RunClock* clock = nullptr;

@@ -132,7 +132,7 @@ void Run::receive(int stage, double now) {
       const Message& message = arrivals.front().message;
       const auto sequence = sequence_of(message);
       const SequenceState* state = sequence ? node.stage.find(*sequence) : nullptr;
-      if (state != nullptr) node.planner.heard(message, *state);
+      if (state != nullptr) node.planner.heard(message, *state, now);
       node.stage.receive({sender}, message);
     }
   }

@@ -104,14 +104,14 @@ TEST(ATrustingStage, PassesThemOnInTheCourseOfAPass) {
   EXPECT_EQ(state.kv_length(), 4) << "its row is of the view all the same";
 }
 
-TEST(ATrustingStage, PassesOnWhatAStepAboveCanCheck) {
-  auto state = trusting(4);
-  state.receive(tokens(0, 4, {5, 6, 7, 8, 9}));
-  EXPECT_THAT(state.view(), ElementsAre(1, 2, 3, 4, 5, 6)) << "window - 1 past the 3 that are known above";
-  EXPECT_THAT(state.drafts(), ElementsAre(7, 8, 9));
+TEST(ATrustingStage, PassesOnWhatTwoStepsAboveCanCheck) {
+  auto state = trusting(3);
+  state.receive(tokens(0, 4, {5, 6, 7, 8, 9, 10}));
+  EXPECT_THAT(state.view(), ElementsAre(1, 2, 3, 4, 5, 6, 7)) << "twice window - 1 past the 3 that are known above";
+  EXPECT_THAT(state.drafts(), ElementsAre(8, 9, 10));
   state.take_outgoing();
   state.receive(progress(5, {}));
-  EXPECT_THAT(sent(state), ElementsAre("tokens to 2, epoch 0, at 6: 7 8", "progress to 0, at 8: "));
+  EXPECT_THAT(sent(state), ElementsAre("tokens to 2, epoch 0, at 7: 8 9", "progress to 0, at 9: "));
 }
 
 TEST(ATrustingStage, PassesNothingOnBehindAnEndToken) {
@@ -119,6 +119,54 @@ TEST(ATrustingStage, PassesNothingOnBehindAnEndToken) {
   state.receive(tokens(0, 4, {5, 0, 7}));
   EXPECT_THAT(state.view(), ElementsAre(1, 2, 3, 4, 5, 0));
   EXPECT_FALSE(state.next_work());
+}
+
+TEST(AStageThatAbstains, PassesOnWhatItHasIfItIsLenient) {
+  auto options = stage_of(1, 3);
+  options.lenience = Lenience::adaptive;
+  auto state = begin(options);
+  state.receive(tokens(0, 3, {5, 6}));
+  EXPECT_THAT(state.view(), ElementsAre(1, 2, 3)) << "it does not trust them yet";
+  EXPECT_TRUE(state.candidate()->may_abstain);
+  state.abstain();
+  EXPECT_THAT(state.view(), ElementsAre(1, 2, 3, 5, 6));
+  EXPECT_THAT(sent(state), ElementsAre("tokens to 2, epoch 0, at 3: 5 6", "progress to 0, at 5: "));
+  EXPECT_FALSE(state.candidate()->may_abstain) << "more may come from below";
+  EXPECT_EQ(state.candidate()->rows, 5) << "the rows are left to its next pass";
+}
+
+TEST(AStageThatAbstains, HasNoGuessWhereNothingComesFromBelow) {
+  auto options = stage_of(1, 3);
+  options.lenience = Lenience::adaptive;
+  auto state = begin(options);
+  EXPECT_FALSE(state.candidate()->may_abstain);
+  state.receive(tokens(0, 3, {}));
+  state.abstain();
+  EXPECT_THAT(sent(state), ElementsAre("tokens to 2, epoch 0, at 3: "));
+  EXPECT_FALSE(state.candidate()->may_abstain) << "it has said so";
+  state.complete(next_pass(state), std::vector<Token>{9});
+  EXPECT_THAT(sent(state), ElementsAre("tokens to 2, epoch 0, at 3: 9", "progress to 0, at 3: 9"))
+      << "and may step all the same";
+  state.receive(tokens(0, 3, {9}));
+  state.receive(tokens(0, 4, {}));
+  EXPECT_TRUE(state.candidate()->may_abstain) << "about the new place";
+}
+
+TEST(AStageThatAbstains, SaysThatItHasNoGuessWhereItMayPassNothingOn) {
+  auto state = begin(stage_of(1, 3));
+  state.receive(tokens(0, 3, {5, 6}));
+  state.abstain();
+  EXPECT_THAT(sent(state), ElementsAre("tokens to 2, epoch 0, at 3: "));
+  EXPECT_THAT(state.drafts(), ElementsAre(5, 6)) << "a strict stage keeps them";
+}
+
+TEST(AStageThatAbstains, IsInThePipelineAndNotTheTarget) {
+  EXPECT_FALSE(begin(stage_of(2, 3)).candidate()->may_abstain);
+  auto options = stage_of(1, 3);
+  options.schedule = Schedule::synchronous;
+  auto state = begin(options);
+  state.receive(Tokens{id, 0, 3, 3, {5, 6}});
+  EXPECT_FALSE(state.candidate()->may_abstain);
 }
 
 TEST(AStageThatTakesTurns, PassesNothingOnBeforeItsStep) {

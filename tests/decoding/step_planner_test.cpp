@@ -305,9 +305,9 @@ TEST(Eager, StepsAtOnceWithAllDrafts) {
 struct Drafter {
   std::shared_ptr<StageOptions> options = of_two_stages();
   StepPlanner planner;
-  SequenceState state{options, Start{{1}, 1000, {1}}};
+  SequenceState state{options, Start{{1}, 100000, {1}}};
 
-  explicit Drafter(StepPolicy policy) : planner(policy, *options) {}
+  explicit Drafter(StepPolicy policy, double takes_from_target = 0) : planner(policy, *options, takes_from_target) {}
 
   static std::shared_ptr<StageOptions> of_two_stages() {
     StageOptions options;
@@ -316,21 +316,28 @@ struct Drafter {
   }
 
   Confidence confidence = {};  // of its tokens
+  double now = 0, seconds_of_target = 1;
 
   void draft() {
     const auto work = state.next_work();
     ASSERT_TRUE(work);
+    planner.passed(std::vector{*work}, now, now + 0.2);
     state.complete(std::get<Pass>(*work), std::vector<Token>{7}, {&confidence, 1});
   }
 
   void correct(int accepted) {
     const auto position = static_cast<Position>(state.acknowledged() + accepted);
     const Correction correction{{1}, state.epoch_out() + 1, position, position, {8}};
-    planner.heard(correction, state);
+    now += seconds_of_target;
+    planner.heard(correction, state, now);
     state.receive(correction);
   }
 
-  bool goes_on() { return !planner.plan(std::vector{*state.candidate()}, 0).choices.empty(); }
+  bool goes_on() {
+    Candidate candidate = *state.candidate();
+    candidate.rows = 1;  // others keep the cache up to date
+    return !planner.plan(std::vector{candidate}, 0).choices.empty();
+  }
 
   /// How far it drafts before it pauses.
   int depth() {
@@ -366,23 +373,81 @@ TEST(Adaptive, GoesOnGuessingAsLongAsItIsSure) {
   EXPECT_LE(drafter.depth(), 3);
 }
 
-TEST(Adaptive, RestsWhereNoneOfItsTokensIsTakenUntilOneIs) {
+/// Tokens that a drafter computes, in passes of 0.2 s, between `corrections` of a target that takes `accepted` of them
+/// a second.
+int drafted(Drafter& drafter, int corrections, int accepted) {
+  int count = 0;
+  for (int i = 0; i < corrections; ++i) {
+    const int depth = drafter.depth();
+    drafter.correct(std::min(depth, accepted));
+    count += depth;
+  }
+  return count;
+}
+
+TEST(Adaptive, AbstainsWhereItsTokensAreWorthLessThanTheTargetsTime) {
+  Drafter drafter({Kind::adaptive}, 1);
+  drafted(drafter, 200, 0);
+  const int tries = drafted(drafter, 300, 0);
+  EXPECT_GE(tries, 3) << "now and then it tries";
+  EXPECT_LE(tries, 15);
+  drafted(drafter, 300, 1);
+  EXPECT_GE(drafted(drafter, 100, 1), 100) << "and finds out that they are taken";
+}
+
+TEST(Adaptive, TellsTheStageAboveThatItAbstains) {
+  Drafter drafter({Kind::adaptive}, 1);
+  while (drafter.goes_on()) {
+    drafted(drafter, 1, 0);
+    ASSERT_LT(drafter.now, 1000);
+  }
+  Candidate candidate = *drafter.state.candidate();
+  candidate.ahead = 0;
+  candidate.of_ahead = {};
+  candidate.may_abstain = true;
+  EXPECT_EQ(drafter.planner.plan(std::vector{candidate}, 0).abstentions.size(), 1u);
+  candidate.may_abstain = false;
+  EXPECT_EQ(drafter.planner.plan(std::vector{candidate}, 0).abstentions.size(), 0u);
+}
+
+TEST(Adaptive, GoesOnWithProcessorsOfItsOwn) {
   Drafter drafter({Kind::adaptive});
-  const auto drafted = [&](int corrections, int accepted) {
+  EXPECT_GE(drafted(drafter, 300, 0), 300);
+}
+
+TEST(Adaptive, GoesOnWhereTheTargetLosesLittle) {
+  // Its tokens are never worth a second of the target, which brings a token meanwhile, but a tenth of one.
+  const auto tokens = [](double takes_from_target) {
+    Drafter drafter({Kind::adaptive}, takes_from_target);
     int count = 0;
-    for (int i = 0; i < corrections; ++i) {
-      const int depth = drafter.depth();
-      drafter.correct(std::min(depth, accepted));
-      count += depth;
-    }
+    for (int i = 0; i < 200; ++i) count += drafted(drafter, 1, i % 4 == 0);
     return count;
   };
-  drafted(100, 0);
-  const int tries = drafted(320, 0);
-  EXPECT_GE(tries, 9);
-  EXPECT_LE(tries, 11);
-  drafted(40, 1);
-  EXPECT_GE(drafted(100, 1), 100);
+  EXPECT_GE(tokens(0.1), 180);
+  EXPECT_LE(tokens(5), 40);
+}
+
+TEST(Adaptive, PassesADraftOnWhereItsOwnTokenIsNotWorthThePass) {
+  StageOptions options;
+  options.index = {1};
+  options.stages = 3;
+  options.lenience = Lenience::adaptive;
+  StepPlanner planner({Kind::adaptive}, options, 1);
+  const auto shared = std::make_shared<StageOptions>(options);
+  SequenceState state(shared, Start{{1}, 1000, {1}});
+  for (int i = 0; i < 20; ++i) {  // the target confirms a token a second
+    const auto position = static_cast<Position>(state.view().size());
+    const Progress progress{{1}, position, position + 1, {7}};
+    planner.heard(progress, state, i);
+    state.receive(progress);
+    planner.passed(std::vector<Work>{Pass{.sequence = {1}, .tokens = {7}, .outputs = 1}}, i, i + 0.2);
+  }
+  Candidate candidate{.sequence = {1}, .rows = 1, .drafts = 1, .may_abstain = true, .doubt = 0.1};
+  EXPECT_EQ(planner.plan(std::vector{candidate}, 20).abstentions.size(), 1u);
+  candidate.doubt = 0.3;
+  const StepPlan plan = planner.plan(std::vector{candidate}, 20);
+  EXPECT_EQ(plan.choices.size(), 1u);
+  EXPECT_TRUE(plan.abstentions.empty());
 }
 
 TEST(Adaptive, ComputesAPromptHoweverFarAheadTheTextBehindItIs) {
@@ -488,6 +553,23 @@ TEST(PassTimes, APassThatWasDisturbedCountsLittle) {
   for (int i = 0; i < 100; ++i) times.observe(1 + i % 4, 10);
   times.observe(3, 1000);
   EXPECT_LT(times.seconds(3), 11);
+}
+
+TEST(PassTimes, ASlowTimeOfTheMachineTellsNothingOfRows) {
+  PassTimes times;
+  for (int i = 0; i < 200; ++i) times.observe(1 + i % 4, 10 + (1 + i % 4));
+  for (int i = 0; i < 30; ++i) times.observe(2, 18);  // 1.5 times what it was
+  EXPECT_NEAR(times.seconds(2), 18, 0.5);
+  EXPECT_NEAR(times.seconds(4), 21, 1);
+  EXPECT_NEAR(times.slowness(), 1.5, 0.1);
+}
+
+TEST(AcceptanceChance, ForgetsWithTimeWhatItKnew) {
+  AcceptanceChance chance;
+  for (int i = 0; i < 100; ++i) chance.observe({}, {}, false);
+  EXPECT_LT(chance.of_draft_behind({}, {}), 0.05);
+  for (int i = 0; i < 1000; ++i) chance.fade();
+  EXPECT_GT(chance.of_draft_behind({}, {}), 0.55);
 }
 
 TEST(AcceptanceChance, DependsOnWhatHappenedLately) {

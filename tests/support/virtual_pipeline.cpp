@@ -112,6 +112,10 @@ void VirtualPipeline::deliver(int from, int to) {
 bool VirtualPipeline::begin(int index) {
   Node& node = change(index);
   expect(node.work.empty(), "a device does one thing at a time");
+  if (options_->checks_some && some_abstain(node.stage)) {
+    after_event(index);
+    return true;
+  }
   node.work = options_->checks_some ? node.stage.next_work(some_drafts(node.stage)) : node.stage.next_work();
   node.is_waiting = node.work.empty();
   if (node.is_waiting) {
@@ -121,6 +125,16 @@ bool VirtualPipeline::begin(int index) {
   node.checker.check_begun(node.stage, node.work);
   for (const decoding::Work& work : node.work) node.results.push_back(compute(index, node, work));
   return true;
+}
+
+bool VirtualPipeline::some_abstain(decoding::Stage& stage) {
+  bool any = false;
+  for (const decoding::Candidate& candidate : stage.candidates()) {
+    if (!candidate.may_abstain || stage.find(candidate.sequence)->digest() % 2 == 0) continue;
+    stage.abstain(candidate.sequence);
+    any = true;
+  }
+  return any;
 }
 
 std::vector<decoding::Choice> VirtualPipeline::some_drafts(const decoding::Stage& stage) const {

@@ -53,7 +53,8 @@ class VirtualPipeline {
     int max_rows = 128;
     int max_ahead = 64;
     int lookahead = 8;
-    bool checks_some = false;        ///< a pass checks as many of the drafts at hand as the state of its stage decides
+    bool checks_some = false;        ///< a pass checks as many of the drafts at hand as the state of its stage decides,
+                                     ///< and so a stage sometimes abstains
     std::vector<Lenience> lenience;  ///< [stages]; strict where it ends early
     bool tells_confidences = false;  ///< how sure the toy models are of their tokens
     Position reused = 0;             ///< tokens of every prompt that the caches hold from an earlier one
@@ -120,6 +121,7 @@ class VirtualPipeline {
   Node& change(int index);
   void deliver(int from, int to);
   bool begin(int index);
+  static bool some_abstain(decoding::Stage& stage);
   std::vector<decoding::Choice> some_drafts(const decoding::Stage& stage) const;
   void complete(int index);
   void give_up(int index);
