@@ -80,15 +80,16 @@ std::vector<int> threads_of_ranks(const config::RunConfig& config, const comm::T
 
 double takes_from_target(const comm::Topology& topology, const std::vector<RankSite>& sites,
                          const std::vector<int>& threads, int rank) {
-  int all = 0;
+  const int own = std::max(1, threads[rank]);
+  int all = own;
   bool has_target = false;
   for (int other = 0; other < topology.ranks(); ++other) {
     if (sites[other] != sites[rank]) continue;
-    all += threads[other];
+    if (other != rank) all += threads[other];
     has_target |= threads[other] > 0 && topology.place(other).stage.value == topology.stages() - 1;
   }
   const int processors = sites[rank].count;
-  return has_target && all > processors ? std::min(1.0, static_cast<double>(threads[rank]) / processors) : 0;
+  return has_target && all > processors ? std::min(1.0, static_cast<double>(own) / processors) : 0;
 }
 
 }  // namespace pipespec::app

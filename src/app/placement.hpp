@@ -37,7 +37,7 @@ std::vector<int> threads_of_ranks(const config::RunConfig& config, const comm::T
 
 /// The part of a target's processors that `rank` computes on where these are fewer than the threads of all ranks that
 /// share them (`threads`: threads_of_ranks); 0 where no rank of the target does. So much time the target loses, as its
-/// threads do each other's work.
+/// threads do each other's work. A synthetic stage counts as one thread: it sleeps, but wakes up often.
 double takes_from_target(const comm::Topology& topology, const std::vector<RankSite>& sites,
                          const std::vector<int>& threads, int rank);
 
