@@ -89,7 +89,7 @@ double takes_from_target(const comm::Topology& topology, const std::vector<RankS
     has_target |= threads[other] > 0 && topology.place(other).stage.value == topology.stages() - 1;
   }
   const int processors = sites[rank].count;
-  return has_target && all > processors ? std::min(1.0, static_cast<double>(own) / processors) : 0;
+  return has_target && all > processors ? std::min(1.0, 2.0 * own / processors) : 0;
 }
 
 }  // namespace pipespec::app

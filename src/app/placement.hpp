@@ -35,9 +35,11 @@ std::vector<RankSite> gather_sites(const comm::Communicator& world);
 std::vector<int> threads_of_ranks(const config::RunConfig& config, const comm::Topology& topology,
                                   const std::vector<RankSite>& sites, const std::vector<int>& chain);
 
-/// The part of a target's processors that `rank` computes on where these are fewer than the threads of all ranks that
-/// share them (`threads`: threads_of_ranks); 0 where no rank of the target does. So much time the target loses, as its
-/// threads do each other's work. A synthetic stage counts as one thread: it sleeps, but wakes up often.
+/// Seconds that the target loses by each second that `rank` computes, about: where processors are fewer than the
+/// threads of all ranks that share them (`threads`: threads_of_ranks), a rank of the target among them, twice the part
+/// of them that `rank` computes on. Once that, since the target's threads do each other's work, and again, since they
+/// share caches and wait at every operation; so measured on two of them. A synthetic stage counts as one thread: it
+/// sleeps, but wakes up often.
 double takes_from_target(const comm::Topology& topology, const std::vector<RankSite>& sites,
                          const std::vector<int>& threads, int rank);
 

@@ -68,15 +68,15 @@ TEST(Threads, WhatTheConfigurationSaysCounts) {
   EXPECT_EQ(threads_of_ranks(config, topology(), unbound(3, 8), {0, 1, 2}), (Threads{0, 3, 2}));
 }
 
-TEST(TakesFromTarget, ThePartOfTheProcessorsWhereThereAreTooFew) {
+TEST(TakesFromTarget, TwiceItsPartOfTheProcessorsWhereThereAreTooFew) {
   const auto part = [](const std::vector<RankSite>& sites, const Threads& threads, int rank) {
     return takes_from_target(topology(), sites, threads, rank);
   };
-  EXPECT_EQ(part(unbound(3, 2), {0, 1, 2}, 1), 0.5);
-  EXPECT_EQ(part(unbound(3, 8), {0, 1, 8}, 1), 0.125);
+  EXPECT_EQ(part(unbound(3, 4), {0, 1, 4}, 1), 0.5);
+  EXPECT_EQ(part(unbound(3, 8), {0, 1, 8}, 1), 0.25);
   EXPECT_EQ(part(unbound(3, 8), {0, 1, 7}, 1), 0) << "there is one for each thread";
   EXPECT_EQ(part(unbound(3, 1), {0, 4, 1}, 1), 1) << "and no more than all";
-  EXPECT_EQ(part(unbound(3, 2), {0, 0, 2}, 1), 0.5) << "a synthetic stage is a thread, too";
+  EXPECT_EQ(part(unbound(3, 4), {0, 0, 4}, 1), 0.5) << "a synthetic stage is a thread, too";
   EXPECT_EQ(part(unbound(3, 2), {0, 2, 0}, 1), 0) << "the target does not compute";
   const std::vector<RankSite> apart = {{"a", "0-1", 2}, {"a", "0-1", 2}, {"b", "0-1", 2}};
   EXPECT_EQ(part(apart, {0, 4, 2}, 1), 0);
