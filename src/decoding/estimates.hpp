@@ -86,6 +86,7 @@ class Streak {
 /// of all.
 class AcceptanceChance {
  public:
+  /// `memory`: of its means.
   explicit AcceptanceChance(double memory = 0.98);
 
   double of_draft_behind(Streak streak, Confidence confidence) const;

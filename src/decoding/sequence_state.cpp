@@ -102,13 +102,15 @@ std::optional<Candidate> SequenceState::candidate() const {
   const auto of_ahead = confidences().last(ahead);
   if (!options_->has_model) return Candidate{.sequence = sequence_, .ahead = ahead, .of_ahead = of_ahead};
   const int drafts = fills_cache ? 0 : drafts_to_check();
+  const bool is_prefill = kv_length_ < prompt_length_;
   return Candidate{.sequence = sequence_,
                    .rows = (fills_cache ? prompt_length_ - 1 : length()) - kv_length_,
                    .drafts = drafts,
-                   .is_prefill = kv_length_<prompt_length_, .expects_drafts = expects_drafts(), .ahead = ahead,
-                                            .may_abstain = may_abstain(), .doubt = drafts> 0
-                                     ? doubt()
-                                     : 0,
+                   .is_prefill = is_prefill,
+                   .expects_drafts = expects_drafts(),
+                   .ahead = ahead,
+                   .may_abstain = may_abstain(),
+                   .doubt = doubt(),
                    .of_drafts = draft_confidences().first(drafts),
                    .of_ahead = of_ahead};
 }
@@ -265,9 +267,9 @@ bool SequenceState::may_abstain() const {
   return !is_exhausted_ && sent_ == length() && (!draft_.empty() || !expects_drafts());
 }
 
-/// How much more often the own token is right than the first draft.
+/// How much more often the own token is right than the first draft, if there is one.
 double SequenceState::doubt() const {
-  if (options_->lenience != Lenience::adaptive) return 0;
+  if (options_->lenience != Lenience::adaptive || draft_.empty()) return 0;
   const Confidence confidence = draft_confidences_.front();
   return verdicts_.own_is_right(confidence) - verdicts_.draft_is_right(confidence);
 }

@@ -307,7 +307,7 @@ void StepPlanner::heard(const Message& message, const SequenceState& state, doub
     }
     sequence.was_heard_of = true;
     last_heard_ = now;
-    accepts_computed_.fade();
+    if (takes_from_target_ > 0) accepts_computed_.fade();
     const auto judge = [&](Position p, bool accepted) {
       accepts_own_.observe(sequence.own, state.confidences()[p], accepted);
       if (is_strict_ || state.confidences()[p].is_own())

@@ -94,8 +94,8 @@ bool StageWorker::step() {
   for (const SequenceId sequence : plan_.abstentions) {
     stage_.abstain(sequence);
     check();
+    send_messages();
   }
-  send_messages();
   const std::vector<Work> work = stage_.next_work(plan_.choices);
   if (work.empty()) return !plan_.abstentions.empty();
   if (checker_) checker_->check_begun(stage_, work);

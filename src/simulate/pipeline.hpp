@@ -1,4 +1,5 @@
-/// A pipeline in virtual time: the stage protocol with models that take a set time.
+/// A pipeline in virtual time: the stage protocol with models that take a set time, each on processors of its own, so
+/// that none abstains for the target's sake.
 #pragma once
 
 #include <cstdint>

@@ -27,6 +27,7 @@ StageOptions target_options(int window = 9, int max_ahead = 64) {
 struct Target {
   StepPlanner planner;
   double row = 0;
+  double slowness = 1;                                          // of the machine
   std::function<bool(int)> accepts = [](int) { return true; };  // the draft behind so many accepted ones of the pass
   double now = 0;
   double waited = 0;
@@ -55,7 +56,7 @@ struct Target {
     waited += plan.waited;
     const int count = plan.choices.front().drafts;
     Pass pass{.sequence = {1}, .tokens = std::vector<Token>(1 + count, 7), .drafts = count, .outputs = 1 + count};
-    const double end = now + 1 + row * count;
+    const double end = now + slowness * (1 + row * count);
     planner.passed(std::vector<Work>{pass}, now, end);
     now = end;
     StepResult result;
@@ -124,6 +125,19 @@ TEST(Adaptive, ChecksAsManyDraftsAsPayForTheirRows) {
   target.steps_with(3000, always(8));
   const double best = 1.75 / 1.2, rate = target.tokens / (target.steps + 0.1 * target.checked);
   EXPECT_GT(rate, 0.98 * best);
+}
+
+TEST(Adaptive, ChecksAsManyDraftsWhereTheMachineBecomesSlow) {
+  Target target({Kind::adaptive}, 0.15);
+  std::mt19937 random(1);
+  target.accepts = [&](int) { return std::bernoulli_distribution(0.7)(random); };
+  target.steps_with(2000, always(8));
+  target.steps_with(500, always(8));
+  const double usual = target.checked / 500.0;
+  target.slowness = 3;
+  target.steps_with(5, always(8));  // until it notices
+  target.steps_with(30, always(8));
+  EXPECT_NEAR(target.checked / 30.0, usual, 0.25 * usual);
 }
 
 TEST(Adaptive, ChecksMoreWhereDraftsHaveBeenGoodLately) {
@@ -427,27 +441,66 @@ TEST(Adaptive, GoesOnWhereTheTargetLosesLittle) {
   EXPECT_LE(tokens(5), 40);
 }
 
-TEST(Adaptive, PassesADraftOnWhereItsOwnTokenIsNotWorthThePass) {
-  StageOptions options;
-  options.index = {1};
-  options.stages = 3;
-  options.lenience = Lenience::adaptive;
-  StepPlanner planner({Kind::adaptive}, options, 1);
-  const auto shared = std::make_shared<StageOptions>(options);
-  SequenceState state(shared, Start{{1}, 1000, {1}});
-  for (int i = 0; i < 20; ++i) {  // the target confirms a token a second
-    const auto position = static_cast<Position>(state.view().size());
-    const Progress progress{{1}, position, position + 1, {7}};
-    planner.heard(progress, state, i);
-    state.receive(progress);
-    planner.passed(std::vector<Work>{Pass{.sequence = {1}, .tokens = {7}, .outputs = 1}}, i, i + 0.2);
+/// A lenient stage between two others, of passes of `pass` s and `row` for each row. The target confirms a token a
+/// second, from below if `offers` one.
+struct Middle {
+  StageOptions options = between_two();
+  StepPlanner planner;
+  SequenceState state{std::make_shared<StageOptions>(options), Start{{1}, 1000, {1}}};
+
+  Middle(double takes_from_target, double pass, double row, bool offers = false)
+      : planner({Kind::adaptive}, options, takes_from_target) {
+    for (int i = 0; i < 40; ++i) {
+      const auto position = static_cast<Position>(state.view().size());
+      if (offers) state.receive(Tokens{{1}, 0, position, 0, {7}, {Confidence::of_match(3)}});
+      const Progress progress{{1}, position, position + 1, {7}};
+      planner.heard(progress, state, i);
+      state.receive(progress);
+      const int rows = i % 2 == 0 ? 1 : 40;
+      const Pass work{.sequence = {1}, .tokens = std::vector<Token>(rows, 7), .outputs = 1};
+      planner.passed(std::vector<Work>{work}, i, i + pass + row * rows);
+    }
   }
+
+  static StageOptions between_two() {
+    StageOptions options;
+    options.index = {1};
+    options.stages = 3;
+    options.lenience = Lenience::trust;
+    return options;
+  }
+
+  bool abstains(const Candidate& candidate, int count = 1) {
+    return planner.plan(std::vector(count, candidate), 40).choices.empty();
+  }
+};
+
+TEST(Adaptive, PassesADraftOnWhereItsOwnTokenIsNotWorthThePass) {
+  Middle middle(1, 0.2, 0);
   Candidate candidate{.sequence = {1}, .rows = 1, .drafts = 1, .may_abstain = true, .doubt = 0.1};
-  EXPECT_EQ(planner.plan(std::vector{candidate}, 20).abstentions.size(), 1u);
+  EXPECT_EQ(middle.planner.plan(std::vector{candidate}, 40).abstentions.size(), 1u);
   candidate.doubt = 0.3;
-  const StepPlan plan = planner.plan(std::vector{candidate}, 20);
+  const StepPlan plan = middle.planner.plan(std::vector{candidate}, 40);
   EXPECT_EQ(plan.choices.size(), 1u);
   EXPECT_TRUE(plan.abstentions.empty());
+}
+
+TEST(Adaptive, ChargesAnEighthOfRowsInArrears) {
+  Middle middle(1, 0, 0.1);  // of a token it expects 0.6 of one
+  EXPECT_FALSE(middle.abstains({.sequence = {1}, .rows = 1}));
+  EXPECT_FALSE(middle.abstains({.sequence = {1}, .rows = 10})) << "a second";
+  EXPECT_TRUE(middle.abstains({.sequence = {1}, .rows = 40}));
+}
+
+TEST(Adaptive, SequencesShareThePriceOfAPass) {
+  Middle middle(2, 0.5, 0.01);
+  EXPECT_TRUE(middle.abstains({.sequence = {1}, .rows = 1}));
+  EXPECT_FALSE(middle.abstains({.sequence = {1}, .rows = 1}, 4));
+}
+
+TEST(Adaptive, LearnsNothingOfItsOwnTokensFromThoseThatItPassedOn) {
+  Middle middle(1, 0.8, 0, true);
+  EXPECT_TRUE(middle.abstains({.sequence = {1}, .rows = 1})) << "all that were passed on are taken";
 }
 
 TEST(Adaptive, ComputesAPromptHoweverFarAheadTheTextBehindItIs) {
