@@ -115,10 +115,8 @@ model::ModelOptions model_options(const config::RunConfig& config, const config:
 
 std::unique_ptr<decoding::Drafter> make_drafter(const config::StageConfig& stage) {
   const config::PromptLookupConfig& lookup = stage.lookup;
-  return std::make_unique<decoding::PromptLookup>(decoding::PromptLookup::Options{.min_match = lookup.min_match,
-                                                                                  .max_match = lookup.max_match,
-                                                                                  .max_tokens = lookup.max_tokens,
-                                                                                  .history = lookup.history});
+  return std::make_unique<decoding::PromptLookup>(decoding::PromptLookup::Options{
+      .min_match = lookup.min_match, .max_match = lookup.max_match, .history = lookup.history});
 }
 
 StageRank::StageRank(const Job& job, const StageFiles& files, Position context)

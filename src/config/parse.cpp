@@ -54,7 +54,7 @@ using Keys = std::vector<std::string_view>;
 
 const Keys keys_of_models = {"model",   "layers",   "draft_vocabulary", "tensor_parallel",
                              "weights", "kv_cache", "threads",          "context"};
-const Keys keys_of_lookup = {"min_match", "max_match", "max_tokens", "history"};
+const Keys keys_of_lookup = {"min_match", "max_match", "history"};
 
 void refuse_keys(const Reader& stage, const Keys& keys, std::string_view owner) {
   for (const std::string_view key : keys)
@@ -68,7 +68,6 @@ PromptLookupConfig read_lookup(const Reader& stage) {
   read_integer(stage, "min_match", 1, longest, lookup.min_match);
   lookup.max_match = std::max(lookup.max_match, lookup.min_match);
   read_integer(stage, "max_match", 1, longest, lookup.max_match);
-  read_integer(stage, "max_tokens", 1, max_rows, lookup.max_tokens);
   read_integer(stage, "history", 0, max_positions, lookup.history);
   if (lookup.max_match < lookup.min_match)
     stage.at("max_match", "")
@@ -116,8 +115,7 @@ SyntheticConfig read_synthetic(const Reader& reader) {
 /// `models` is the folder that a relative path of a model counts from; empty: the working directory.
 StageConfig read_stage(const Reader& reader, const std::filesystem::path& models) {
   reader.require_keys({"name", "drafter", "synthetic", "model", "layers", "draft_vocabulary", "tensor_parallel",
-                       "weights", "kv_cache", "threads", "context", "lenience", "min_match", "max_match", "max_tokens",
-                       "history"});
+                       "weights", "kv_cache", "threads", "context", "lenience", "min_match", "max_match", "history"});
   StageConfig stage;
   stage.where = reader.where();
   stage.name = reader.at("name", "a stage is called by its name").word();

@@ -63,8 +63,8 @@ std::string to_yaml(const StageConfig& stage) {
     return fmt::format("{{name: {}, synthetic: {}{}}}", scalar(stage.name), to_yaml(*stage.synthetic), lenience);
   std::string out = fmt::format("{{name: {}, drafter: {}", scalar(stage.name), name(stage.drafter));
   if (stage.drafter == DrafterKind::prompt_lookup)
-    return out + fmt::format(", min_match: {}, max_match: {}, max_tokens: {}, history: {}}}", stage.lookup.min_match,
-                             stage.lookup.max_match, stage.lookup.max_tokens, stage.lookup.history);
+    return out + fmt::format(", min_match: {}, max_match: {}, history: {}}}", stage.lookup.min_match,
+                             stage.lookup.max_match, stage.lookup.history);
   out += fmt::format(", model: {}", scalar(stage.model));
   if (stage.layers) out += fmt::format(", layers: [{}]", fmt::join(*stage.layers, ", "));
   if (const auto& draft = stage.draft_vocabulary)

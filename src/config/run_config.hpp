@@ -30,7 +30,6 @@ enum class Strategy : std::uint8_t { autoregressive, speculative, pipespec };
 struct PromptLookupConfig {
   int min_match = 1;   ///< shortest run of last tokens that is looked up, ≥ 1
   int max_match = 10;  ///< longest, ≥ min_match
-  int max_tokens = 8;  ///< proposed at once, ≥ 1
   int history = 0;     ///< tokens of earlier samples' outputs that are looked up in as well; 0: none
 };
 

@@ -31,7 +31,6 @@ class PromptLookup final : public Drafter {
   struct Options {
     int min_match = 1;   ///< tokens that must agree, in a history OutputHistory::least_match or more
     int max_match = 10;  ///< tokens that are compared at the most
-    int max_tokens = 8;  ///< tokens proposed at once
     int history = 0;     ///< tokens of earlier outputs that are kept
   };
 

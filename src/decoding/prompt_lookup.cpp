@@ -7,9 +7,8 @@ namespace pipespec::decoding {
 
 PromptLookup::PromptLookup(const Options& options)
     : options_(options), history_(static_cast<std::size_t>(std::max(0, options.history))) {
-  expect(1 <= options_.min_match && options_.min_match <= options_.max_match && options_.max_tokens >= 1 &&
-             options_.history >= 0,
-         "1 <= min_match <= max_match, max_tokens >= 1 and history >= 0");
+  expect(1 <= options_.min_match && options_.min_match <= options_.max_match && options_.history >= 0,
+         "1 <= min_match <= max_match and history >= 0");
 }
 
 TextMatch PromptLookup::find_in(std::span<const Token> view) const {
@@ -32,8 +31,8 @@ Guess PromptLookup::propose(std::span<const Token> view, int max_tokens) {
   // A copy that reaches the end of the view goes on with itself: a text that repeats is expected to go on repeating.
   // One that reaches the end of an output has nothing to go on with.
   Guess guess;
-  const int room = std::min(max_tokens, options_.max_tokens), known = static_cast<int>(next.size());
-  for (int i = 0; i < (is_own ? room : std::min(room, known)); ++i) {
+  const int known = static_cast<int>(next.size());
+  for (int i = 0; i < (is_own ? max_tokens : std::min(max_tokens, known)); ++i) {
     guess.tokens.push_back(i < known ? next[i] : guess.tokens[i - known]);
     guess.confidences.push_back(Confidence::of_match(match + i));
   }

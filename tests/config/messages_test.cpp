@@ -278,7 +278,7 @@ TEST(ConfigMessages, blame_the_override_that_is_wrong) {
        "--set stages.1: stages.1.thread: unknown key (there are name, drafter, synthetic, model, layers, "
        "draft_vocabulary, "
        "tensor_parallel, weights, kv_cache, "
-       "threads, context, lenience, min_match, max_match, max_tokens, history): did you mean threads?"},
+       "threads, context, lenience, min_match, max_match, history): did you mean threads?"},
       {"stages.2.threads=1",
        "--set stages.2.threads: no entry '2' (the list has 2, counted from 0): use a number below 2"},
       {"stages.x.threads=1",

@@ -23,7 +23,7 @@ output: out/chain
 seed: 18446744073709551615
 backend: host
 stages:
-  - {name: ngram, drafter: prompt_lookup, min_match: 3, max_match: 7, max_tokens: 9, history: 5}
+  - {name: ngram, drafter: prompt_lookup, min_match: 3, max_match: 7, history: 5}
   - {name: draft, model: models/draft.gguf, layers: [0, 1, 28], draft_vocabulary: 4096, weights: bf16, threads: 2, context: 512}
   - {name: target, model: models/target.gguf, tensor_parallel: 2, weights: f32, kv_cache: f16}
 tasks:
@@ -97,7 +97,6 @@ TEST(RunConfig, reads_every_key) {
   EXPECT_EQ(config.stages[0].lookup.min_match, 3);
   EXPECT_EQ(config.stages[0].lookup.max_match, 7);
   EXPECT_EQ(config.stages[0].lookup.history, 5);
-  EXPECT_EQ(config.stages[0].lookup.max_tokens, 9);
   EXPECT_EQ(config.stages[1].model, "models/draft.gguf");
   EXPECT_THAT(*config.stages[1].layers, ElementsAre(0, 1, 28));
   EXPECT_EQ(config.stages[1].draft_vocabulary->first, 4096);
@@ -238,7 +237,7 @@ experiments: [{strategy: pipespec, window: 6}, {strategy: pipespec, window: 8}]
 TEST(RunConfig, several_lookup_drafters_serve_different_chains) {
   const RunConfig config = parse_text(R"(
 name: two
-stages: [{name: short, drafter: prompt_lookup}, {name: long, drafter: prompt_lookup, max_tokens: 20}, {name: t, model: m}]
+stages: [{name: short, drafter: prompt_lookup}, {name: long, drafter: prompt_lookup, min_match: 4}, {name: t, model: m}]
 tasks: [{preset: jsonl, file: f}]
 experiments: [{strategy: pipespec, stages: [short, t]}, {strategy: pipespec, stages: [long, t]}]
 )");
@@ -351,7 +350,7 @@ TEST(RunConfigHash, is_the_same_for_the_same_measurement) {
 TEST(RunConfigHash, differs_with_anything_that_is_measured) {
   const std::string hash_of_chain = hash(parse_text(chain));
   for (const char* assignment :
-       {"seed=1", "stages.1.threads=1", "stages.2.weights=native", "stages.1.layers=[0]", "stages.0.max_tokens=8",
+       {"seed=1", "stages.1.threads=1", "stages.2.weights=native", "stages.1.layers=[0]", "stages.0.max_match=8",
         "tasks.0.samples=3-8", "tasks.1.file=other", "generation.max_new_tokens=65", "generation.stop=x",
         "experiments.1.lookahead=5", "experiments.2.window=11", "experiments.3.stages=[draft, target]", "name=other"})
     EXPECT_NE(hash(parse_text(chain, {assignment})), hash_of_chain) << assignment;

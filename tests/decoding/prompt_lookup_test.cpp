@@ -9,61 +9,61 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
-std::vector<Token> propose(PromptLookup::Options options, const std::vector<Token>& view, int max_tokens = 100) {
+std::vector<Token> propose(PromptLookup::Options options, const std::vector<Token>& view, int max_tokens) {
   return PromptLookup(options).propose(view, max_tokens).tokens;
 }
 
 TEST(PromptLookup, ProposesWhatFollowedTheSameTokensBefore) {
-  EXPECT_THAT(propose({.max_tokens = 4}, {1, 2, 3, 4, 5, 9, 1, 2}), ElementsAre(3, 4, 5, 9));
+  EXPECT_THAT(propose({}, {1, 2, 3, 4, 5, 9, 1, 2}, 4), ElementsAre(3, 4, 5, 9));
 }
 
 TEST(PromptLookup, HasNoGuessWhereTheLastTokensAreNew) {
-  EXPECT_THAT(propose({}, {1, 2, 3, 4}), IsEmpty());
-  EXPECT_THAT(propose({}, {}), IsEmpty());
-  EXPECT_THAT(propose({}, {1}), IsEmpty());
+  EXPECT_THAT(propose({}, {1, 2, 3, 4}, 4), IsEmpty());
+  EXPECT_THAT(propose({}, {}, 4), IsEmpty());
+  EXPECT_THAT(propose({}, {1}, 4), IsEmpty());
 }
 
 TEST(PromptLookup, AsksForAtLeastMinMatchTokens) {
   const std::vector<Token> view{7, 2, 3, 4, 8, 2};
-  EXPECT_THAT(propose({.min_match = 2}, view), IsEmpty());
-  EXPECT_THAT(propose({.min_match = 1, .max_tokens = 4}, view), ElementsAre(3, 4, 8, 2));
+  EXPECT_THAT(propose({.min_match = 2}, view, 4), IsEmpty());
+  EXPECT_THAT(propose({.min_match = 1}, view, 4), ElementsAre(3, 4, 8, 2));
 }
 
 TEST(PromptLookup, PrefersTheLongestMatch) {
-  EXPECT_THAT(propose({.max_tokens = 1}, {1, 2, 3, 50, 9, 2, 3, 60, 1, 2, 3}), ElementsAre(50));
+  EXPECT_THAT(propose({}, {1, 2, 3, 50, 9, 2, 3, 60, 1, 2, 3}, 1), ElementsAre(50));
 }
 
 TEST(PromptLookup, PrefersTheLatestAmongEqualMatches) {
-  EXPECT_THAT(propose({.max_tokens = 1}, {1, 2, 50, 1, 2, 60, 1, 2}), ElementsAre(60));
-  EXPECT_THAT(propose({.max_match = 2, .max_tokens = 1}, {1, 2, 3, 50, 9, 2, 3, 60, 1, 2, 3}), ElementsAre(60))
+  EXPECT_THAT(propose({}, {1, 2, 50, 1, 2, 60, 1, 2}, 1), ElementsAre(60));
+  EXPECT_THAT(propose({.max_match = 2}, {1, 2, 3, 50, 9, 2, 3, 60, 1, 2, 3}, 1), ElementsAre(60))
       << "longer matches are not looked at";
 }
 
 TEST(PromptLookup, ProposesNoMoreThanAskedFor) {
   const std::vector<Token> view{1, 2, 3, 4, 5, 1, 2};
-  EXPECT_THAT(propose({.max_tokens = 2}, view), ElementsAre(3, 4));
+  EXPECT_THAT(propose({}, view, 2), ElementsAre(3, 4));
   EXPECT_THAT(propose({}, view, 1), ElementsAre(3));
   EXPECT_THAT(propose({}, view, 0), IsEmpty());
 }
 
 TEST(PromptLookup, ExpectsATextThatRepeatsToGoOnRepeating) {
-  EXPECT_THAT(propose({.max_tokens = 4}, {5, 5, 5}), ElementsAre(5, 5, 5, 5));
-  EXPECT_THAT(propose({.max_tokens = 5}, {7, 8, 9, 7, 8, 9}), ElementsAre(7, 8, 9, 7, 8));
+  EXPECT_THAT(propose({}, {5, 5, 5}, 4), ElementsAre(5, 5, 5, 5));
+  EXPECT_THAT(propose({}, {7, 8, 9, 7, 8, 9}, 5), ElementsAre(7, 8, 9, 7, 8));
 }
 
 TEST(PromptLookup, IsTheSurerTheMoreTokensAreTheSame) {
-  const Guess guess = PromptLookup({.max_tokens = 3}).propose(std::vector<Token>{1, 2, 3, 4, 5, 9, 2, 3}, 100);
+  const Guess guess = PromptLookup({}).propose(std::vector<Token>{1, 2, 3, 4, 5, 9, 2, 3}, 3);
   EXPECT_THAT(guess.tokens, ElementsAre(4, 5, 9));
   EXPECT_THAT(guess.confidences, ElementsAre(Confidence::of_match(2), Confidence::of_match(3), Confidence::of_match(4)))
       << "the second token is offered in case the first is right";
 }
 
 TEST(PromptLookup, LooksInEarlierOutputsForLongerMatches) {
-  PromptLookup lookup({.max_tokens = 4, .history = 100});
+  PromptLookup lookup({.history = 100});
   const std::vector<Token> view{2, 3, 60, 1, 2, 3};
-  EXPECT_THAT(lookup.propose(view, 100).tokens, ElementsAre(60, 1, 2, 3));
+  EXPECT_THAT(lookup.propose(view, 4).tokens, ElementsAre(60, 1, 2, 3));
   lookup.learn(std::vector<Token>{9, 2, 3, 70});
-  EXPECT_THAT(lookup.propose(view, 100).tokens, ElementsAre(60, 1, 2, 3)) << "the view's own match is as long";
+  EXPECT_THAT(lookup.propose(view, 4).tokens, ElementsAre(60, 1, 2, 3)) << "the view's own match is as long";
   lookup.learn(std::vector<Token>{1, 2, 3, 50, 51});
   const Guess guess = lookup.propose(view, 100);
   EXPECT_THAT(guess.tokens, ElementsAre(50, 51)) << "an output that ends has nothing to go on with";
@@ -86,7 +86,6 @@ TEST(PromptLookup, AsksForMinMatchTokensOfAnEarlierOutputAsWell) {
 TEST(PromptLookup, RefusesOptionsThatCannotMatch) {
   EXPECT_THROW(PromptLookup({.min_match = 0}), ContractError);
   EXPECT_THROW(PromptLookup({.min_match = 3, .max_match = 2}), ContractError);
-  EXPECT_THROW(PromptLookup({.max_tokens = 0}), ContractError);
   EXPECT_THROW(PromptLookup({.history = -1}), ContractError);
 }
 

@@ -62,8 +62,10 @@ VirtualPipeline::Options RandomSchedule::draw_options() {
 void RandomSchedule::draw_proposer(VirtualPipeline::Options& options) {
   const int longest = random_.pick(1, 8);
   if (random_.chance(0.5)) {
-    decoding::PromptLookup lookup({.min_match = random_.pick(1, 2), .max_match = 3, .max_tokens = longest});
-    options.proposer = [lookup](auto view, int most) mutable { return lookup.propose(view, most); };
+    decoding::PromptLookup lookup({.min_match = random_.pick(1, 2), .max_match = 3});
+    options.proposer = [lookup, longest](auto view, int most) mutable {
+      return lookup.propose(view, std::min(most, longest));
+    };
     return;
   }
   options.proposer = [models = options.models, longest](std::span<const Token> view, int most) {
