@@ -1,6 +1,6 @@
 """Breaks the state machine on purpose, in the ways of faults.py, and sees every fault found by a test.
 
-usage: mutation_test.py ROOT [--compiler g++] [--launcher ccache] [--scratch DIR] [--only WORD] [--jobs N]
+usage: mutation_test.py ROOT [--compiler g++] [--launcher ccache] [--scratch DIR] [--only WORD] [--jobs N] [--dry-run]
 
 The decoding tests and a copy of src/decoding are compiled in DIR; nothing of a build directory is used. A fault is a text of
 one source file and what takes its place. Only that file is compiled again (of a header, everything). Prints who found which
@@ -115,12 +115,15 @@ def main() -> int:
     parser.add_argument("--scratch", type=pathlib.Path, default=pathlib.Path("mutation"))
     parser.add_argument("--only", default="", help="faults with this word in their name")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    parser.add_argument("--dry-run", action="store_true", help="only see whether every fault fits the present code")
     arguments = parser.parse_args()
     root = arguments.root.resolve()
     faults = [fault for fault in FAULTS if arguments.only in fault.name]
     if problems := misplaced(root, faults):
         print("\n".join(problems))
         return 1
+    if arguments.dry_run:
+        return 0
 
     compiler = [*filter(None, [arguments.launcher]), arguments.compiler]
     build = Build(root, arguments.scratch.resolve(), compiler, arguments.jobs)

@@ -8,6 +8,7 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
+using ::testing::SizeIs;
 
 std::vector<Token> propose(PromptLookup::Options options, const std::vector<Token>& view, int max_tokens) {
   return PromptLookup(options).propose(view, max_tokens).tokens;
@@ -49,6 +50,7 @@ TEST(PromptLookup, ProposesNoMoreThanAskedFor) {
 TEST(PromptLookup, ExpectsATextThatRepeatsToGoOnRepeating) {
   EXPECT_THAT(propose({}, {5, 5, 5}, 4), ElementsAre(5, 5, 5, 5));
   EXPECT_THAT(propose({}, {7, 8, 9, 7, 8, 9}, 5), ElementsAre(7, 8, 9, 7, 8));
+  EXPECT_THAT(propose({}, {5, 5, 5}, 100), SizeIs(100)) << "a whole copy at once";
 }
 
 TEST(PromptLookup, IsTheSurerTheMoreTokensAreTheSame) {
