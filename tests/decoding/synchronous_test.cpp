@@ -88,5 +88,17 @@ TEST(TheSynchronousSchedule, PassesTheTargetsWordDownTheChain) {
   EXPECT_FALSE(middle.next_work().has_value());
 }
 
+TEST(TheSynchronousSchedule, GivesNoTurnWithABurstOfAnEarlierRound) {
+  auto middle = synchronous(1, 3);
+  middle.receive(turn(3, 3, {4, 5}));
+  step(middle, {4, 5, 6});
+  middle.receive(Progress{id, 6, 7, {7}});
+  middle.take_outgoing();
+  middle.receive(turn(5, 3, {6, 7}));
+  EXPECT_THAT(sent(middle), IsEmpty()) << "nothing to hand on";
+  middle.receive(turn(7, 7, {8}));
+  EXPECT_TRUE(middle.next_work().has_value());
+}
+
 }  // namespace
 }  // namespace pipespec::decoding
