@@ -379,6 +379,14 @@ TEST(DraftsAreExpected, NoMoreWhereTheStageBelowLearnsOfNothingThatItHasNotSentI
   EXPECT_TRUE(expects_drafts(state));
 }
 
+TEST(DraftsAreExpected, OnceMoreWhereTheTextThatTheSilenceWasAboutHasChanged) {
+  auto state = target();
+  state.receive(tokens(0, 3, {4, 5}));
+  state.receive(tokens(0, 5, {}));
+  step(state, {4, 9, 8});
+  EXPECT_TRUE(expects_drafts(state)) << "the view is as long, but another";
+}
+
 TEST(DraftsAreExpected, NoMoreBehindAnEndTokenAndAtTheLimit) {
   auto state = begin(stage_of(1, 2), 5);
   state.receive(tokens(0, 3, {4}));
